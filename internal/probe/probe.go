@@ -1,0 +1,74 @@
+// Package probe names the steps of every multi-step change of shared state.
+//
+// A step is marked by At where it begins. In an ordinary build At is nothing. A
+// build with the tag "crash" can be armed, in a helper process of a test, to
+// kill or stop the process at one of them, so that the test can ask the
+// survivors to go on. The names are the numbers of the protocol essays
+// (docs/protocol.md).
+package probe
+
+// A Point is one step.
+type Point uint8
+
+// The steps. A number is the step's number in docs/protocol.md; the process
+// dies before the step takes effect.
+const (
+	none Point = iota
+
+	// Taking, marking and releasing a lock word.
+	Lock1  // CAS 0 -> me
+	Lock2  // look at the word
+	Lock3  // CAS free -> me
+	Lock4  // CAS dead owner -> me
+	Lock5  // fence
+	Lock6  // announce a sleeper
+	Lock7  // sleep
+	Lock8  // pass a death on
+	Lock9  // mark consistent
+	Lock10 // CAS me -> 0
+	Lock11 // release with sleepers or the mark
+	Lock12 // wake
+	Lock13 // cancelled: give a wake back
+	Locked // the lock is held
+
+	// The recursive lock's own words.
+	Enter14 // holder = me, depth 1
+	Leave15 // holder = 0
+
+	// Claiming a slot of the roster.
+	Claim20 // pick a slot
+	Claim21 // pending = node
+	Claim22 // CAS liveness word
+	Claim23 // generation++
+	Claim24 // pid, start time
+	Claim25 // list = node
+	Claim26 // pending = 0
+	Claim27 // publish
+
+	end
+)
+
+var names = [end]string{
+	"none",
+	"lock 1", "lock 2", "lock 3", "lock 4", "lock 5", "lock 6", "lock 7", "lock 8",
+	"lock 9", "lock 10", "lock 11", "lock 12", "lock 13", "locked",
+	"enter 14", "leave 15",
+	"claim 20", "claim 21", "claim 22", "claim 23", "claim 24", "claim 25", "claim 26", "claim 27",
+}
+
+// String returns the name used in docs/protocol.md.
+func (p Point) String() string {
+	if p >= end {
+		return "unknown"
+	}
+	return names[p]
+}
+
+// Points returns the steps from first to last.
+func Points(first, last Point) []Point {
+	points := make([]Point, 0, last-first+1)
+	for p := first; p <= last; p++ {
+		points = append(points, p)
+	}
+	return points
+}
