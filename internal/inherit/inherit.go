@@ -1,0 +1,56 @@
+// Package inherit takes over what the parent process hands down, before any
+// other package runs.
+//
+// A child is started with two descriptors and one environment variable that
+// names them. They are believed only if the socket's other end was made by this
+// process's own parent. Either way the variable is removed and the descriptors
+// are closed on exec, so that a program which the child starts sees none of it.
+package inherit
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// variable is read once, here, and never seen by anybody else.
+const variable = "MULTIPROC_CHILD"
+
+// Inherited is what a child was given. The descriptors are this process's own
+// and stay open for its life.
+type Inherited struct {
+	Control int // a stream socket to the parent: the start message, the result, the lifeline
+	Roster  int // the roster that the parent is in
+}
+
+var inherited *Inherited
+
+func init() {
+	value, present := os.LookupEnv(variable)
+	if !present {
+		return
+	}
+	_ = os.Unsetenv(variable) // fails for malformed names only
+	var in Inherited
+	if _, err := fmt.Sscanf(value, "%d,%d", &in.Control, &in.Roster); err != nil {
+		return
+	}
+	peer, err := unix.GetsockoptUcred(in.Control, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil || int(peer.Pid) != os.Getppid() {
+		return
+	}
+	unix.CloseOnExec(in.Control)
+	unix.CloseOnExec(in.Roster)
+	inherited = &in
+}
+
+// Get returns what the parent handed down, nil in a process that was not
+// started by this module.
+func Get() *Inherited { return inherited }
+
+// Environ returns the entry of the environment that tells a child which of its
+// descriptors are the two.
+func Environ(in Inherited) string {
+	return fmt.Sprintf("%s=%d,%d", variable, in.Control, in.Roster)
+}

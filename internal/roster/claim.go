@@ -1,0 +1,84 @@
+package roster
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/futex"
+	"github.com/go-multiproc/multiproc/internal/probe"
+)
+
+// ErrFull is the error of a process that finds every slot taken by the living.
+var ErrFull = fmt.Errorf("%w: all of its slots belong to living processes", ErrRoster)
+
+// claim takes a slot for this process. It must run on the keeper's thread,
+// which the kernel will hold responsible for the slot's liveness word.
+//
+// A kill at any step leaves a slot that is free or that the kernel marks: from
+// step 21 on the node is pending, and the kernel marks the word of a pending
+// node exactly if it holds the dying thread's id. Of two claimers of one slot
+// one wins step 22; only the winner touches anything else in the slot.
+func (t *table) claim() (ID, error) {
+	list, err := newRobustList()
+	if err != nil {
+		return 0, fmt.Errorf("map robust list: %w", err)
+	}
+	var flags uint32
+	if list.register() != nil { // an old seccomp profile
+		flags |= flagUnwatched
+	}
+	if registerMembarrier() {
+		flags |= flagMembarrier
+	}
+	live := uint32(unix.Gettid()) | waiters
+
+	n := uint32(len(t.slots))
+	for range n {
+		probe.At(probe.Claim20)
+		index := int((t.header.cursor.Add(1) - 1) % n)
+		s := &t.slots[index]
+		seen := s.live.Load()
+		if s.alive(seen) {
+			continue
+		}
+		list.aim(&s.live)
+		probe.At(probe.Claim21)
+		list.pending.Store(list.node())
+		probe.At(probe.Claim22)
+		if !s.live.CompareAndSwap(seen, live) {
+			list.pending.Store(0)
+			continue
+		}
+		// Its threads may outlive its mark by a moment. Who finds a slot's
+		// generation changed may rely on the earlier owner having gone.
+		s.fence()
+		probe.At(probe.Claim23)
+		generation := s.generation.Add(1)
+		futex.Wake(&s.live, futex.All) // who looked between 22 and 23 took us for the earlier owner
+		probe.At(probe.Claim24)
+		s.flags.Store(flags)
+		s.pid.Store(uint32(os.Getpid()))
+		s.start.Store(startTime(os.Getpid()))
+		probe.At(probe.Claim25)
+		list.next.Store(list.node())
+		probe.At(probe.Claim26)
+		list.pending.Store(0)
+		return makeID(index, generation), nil
+	}
+	return 0, fmt.Errorf("%w: %d", ErrFull, n)
+}
+
+// alive judges the slot's present owner by the value of its liveness word. The
+// kernel cannot mark the word of an owner that it does not watch; such an owner
+// is looked up by its pid.
+func (s *slot) alive(live uint32) bool {
+	if live&ownerDied != 0 || live&tidMask == 0 {
+		return false
+	}
+	if s.flags.Load()&flagUnwatched != 0 {
+		return exists(int(s.pid.Load()), s.start.Load())
+	}
+	return true
+}
