@@ -1,0 +1,14 @@
+package sync
+
+import "unsafe"
+
+// The layout is a file format: C and Python programs read it. A change here is
+// a new version, and these lines are meant to stop the build first.
+var (
+	_ [8]byte = [unsafe.Sizeof(Mutex{})]byte{}
+	_ [0]byte = [unsafe.Offsetof(Mutex{}.word)]byte{}
+
+	_ [24]byte = [unsafe.Sizeof(RMutex{})]byte{}
+	_ [8]byte  = [unsafe.Offsetof(RMutex{}.holder)]byte{}
+	_ [16]byte = [unsafe.Offsetof(RMutex{}.depth)]byte{}
+)

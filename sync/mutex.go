@@ -1,0 +1,134 @@
+package sync
+
+import (
+	"context"
+	"structs"
+	"sync/atomic"
+
+	"github.com/go-multiproc/multiproc/internal/check"
+	"github.com/go-multiproc/multiproc/internal/probe"
+	"github.com/go-multiproc/multiproc/internal/roster"
+)
+
+// A Mutex is a mutual exclusion lock shared by processes. The zero value is an
+// unlocked mutex.
+//
+// If the process that holds it ends in any way, the lock is free at once, and
+// marked: the next one to take it is told, once it is certain that no thread of
+// the dead process still writes. A goroutine that panics or exits while holding
+// it in a process that lives on leaves it locked, as with std.
+//
+// Layout, version 1, 8 bytes, the processor's byte order:
+//
+//	off size field
+//	  0    4 word      see word.go
+//	  4    4 -         zero
+type Mutex struct {
+	_    structs.HostLayout
+	word atomic.Uint32
+	_    uint32
+}
+
+// Lock locks m, and waits for that as long as it takes. It is not recursive: a
+// goroutine that locks twice waits for itself.
+//
+// If the last holder died, Lock panics with an [*OwnerDiedError] and leaves the
+// lock free and marked; who can repair what it guards uses LockContext. It
+// panics as well if this process cannot join the roster of processes.
+func (m *Mutex) Lock() {
+	if probe.Enabled {
+		probe.At(probe.Lock1)
+	}
+	if *roster.Self == 0 || !m.word.CompareAndSwap(0, *roster.Self) {
+		m.lockSlow()
+	}
+	if check.Race {
+		check.Acquire(&m.word)
+	}
+	if probe.Enabled {
+		probe.At(probe.Locked)
+	}
+}
+
+// lockSlow is kept apart so that Lock inlines.
+//
+//go:noinline
+func (m *Mutex) lockSlow() {
+	err := acquire(context.Background(), &m.word)
+	if err == nil {
+		return
+	}
+	if holds(err) {
+		release(&m.word, roster.Me()) // keeps the mark: corrupt state is never passed on in silence
+	}
+	panic(err)
+}
+
+// LockContext locks m unless ctx ends first. It returns
+//
+//   - nil: m is held;
+//   - an error that matches [ErrOwnerDied]: m is held, and what it guards may
+//     be half-changed;
+//   - the context's error, or one about the roster of processes: m is not held.
+//
+// With a context that has already ended it takes m if it is free or its holder
+// died, without waiting.
+func (m *Mutex) LockContext(ctx context.Context) error {
+	probe.At(probe.Lock1)
+	if *roster.Self == 0 || !m.word.CompareAndSwap(0, *roster.Self) {
+		if err := acquire(ctx, &m.word); err != nil {
+			if holds(err) {
+				check.Acquire(&m.word)
+			}
+			return err
+		}
+	}
+	check.Acquire(&m.word)
+	probe.At(probe.Locked)
+	return nil
+}
+
+// TryLock locks m if it is free, and never waits. It does not take a lock whose
+// holder died.
+func (m *Mutex) TryLock() bool {
+	if !tryLock(&m.word) {
+		return false
+	}
+	check.Acquire(&m.word)
+	return true
+}
+
+// Unlock unlocks m, which any goroutine of the process that holds it may do. It
+// panics if this process does not hold m.
+func (m *Mutex) Unlock() {
+	if check.Race {
+		check.Release(&m.word)
+	}
+	if probe.Enabled {
+		probe.At(probe.Lock10)
+	}
+	if *roster.Self == 0 || !m.word.CompareAndSwap(*roster.Self, 0) {
+		m.unlockSlow()
+	}
+}
+
+// unlockSlow is Unlock's other half: somebody may sleep, a mark must be kept,
+// or this process does not hold m.
+//
+//go:noinline
+func (m *Mutex) unlockSlow() {
+	me := roster.Me()
+	if me == 0 || ownerOf(m.word.Load()) != me {
+		panic(misuse("Unlock", &m.word))
+	}
+	release(&m.word, me)
+}
+
+// MarkConsistent says that what m guards was repaired after its holder died.
+// This process must hold m; otherwise it panics. It does nothing if m was
+// consistent.
+func (m *Mutex) MarkConsistent() { markConsistent(&m.word) }
+
+// Holder returns the process that holds m, alive or dead. The answer may be out
+// of date when it arrives. The pid is 0 if the holder is long dead.
+func (m *Mutex) Holder() (pid int, held bool) { return holder(&m.word) }
