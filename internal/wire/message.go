@@ -1,0 +1,151 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/petermattis/goid"
+	"golang.org/x/sys/unix"
+)
+
+// Errors that callers are expected to tell apart with errors.Is.
+var (
+	// ErrNoMessage means that a shared object was encoded or decoded by
+	// something else than Encode and Decode, or in another goroutine.
+	ErrNoMessage = errors.New("shared objects travel only in arguments and results")
+
+	// ErrDepth means that a value is cyclic or nested too deeply to travel.
+	ErrDepth = errors.New("value is cyclic or nested deeper than 1000 levels")
+
+	// ErrFormat means that received bytes are not a message, or not one that
+	// holds a value of the expected type.
+	ErrFormat = errors.New("malformed message")
+)
+
+// A Traveller is a type that, as a pointer, stands for an object in shared
+// memory. It implements cbor.Marshaler and cbor.Unmarshaler, which call AddFile
+// and File. [Check] accepts *T that is a Traveller, and refuses T by value.
+type Traveller interface{ Travels() }
+
+// A Message is an encoded value and the descriptors that it refers to.
+type Message struct {
+	Data  []byte
+	Files []*os.File // owned by the message
+}
+
+// Close closes the descriptors. It may be called more than once, also on nil.
+func (m *Message) Close() {
+	if m == nil {
+		return
+	}
+	for _, f := range m.Files {
+		f.Close() // nothing was written through it: an error means nothing
+	}
+	m.Files = nil
+}
+
+// An envelope is the message that one goroutine is encoding or decoding.
+type envelope struct {
+	message *Message
+	sending bool
+	index   map[any]int // by the key of AddFile
+}
+
+// envelopes holds the current envelope of each goroutine, by its number. cbor
+// calls MarshalCBOR and UnmarshalCBOR without a context and in the goroutine
+// that called it: this is the only way to hand them the message.
+var envelopes sync.Map
+
+// open makes e the current envelope of this goroutine until done is called.
+func (e *envelope) open() (done func()) {
+	id := goid.Get()
+	before, nested := envelopes.Swap(id, e)
+	return func() {
+		if nested {
+			envelopes.Store(id, before)
+		} else {
+			envelopes.Delete(id)
+		}
+	}
+}
+
+// current returns the envelope of this goroutine, or nil.
+func current(sending bool) *envelope {
+	e, _ := envelopes.Load(goid.Get())
+	if e, ok := e.(*envelope); ok && e.sending == sending {
+		return e
+	}
+	return nil
+}
+
+// AddFile adds a duplicate of f to the message that this goroutine is encoding
+// and returns its index there, for File on the other side. The same key, which
+// must be comparable, gives the same index: an object that occurs twice costs
+// one descriptor.
+//
+// Outside of Encode it fails with ErrNoMessage.
+func AddFile(key any, f *os.File) (index int, err error) {
+	e := current(true)
+	if e == nil {
+		return 0, ErrNoMessage
+	}
+	if i, ok := e.index[key]; ok {
+		return i, nil
+	}
+	dup, err := duplicate(f)
+	if err != nil {
+		return 0, fmt.Errorf("duplicate %s for a message: %w", f.Name(), err)
+	}
+	if e.index == nil {
+		e.index = make(map[any]int)
+	}
+	e.index[key] = len(e.message.Files)
+	e.message.Files = append(e.message.Files, dup)
+	return e.index[key], nil
+}
+
+// File returns the descriptor with this index of the message that this
+// goroutine is decoding. It belongs to the message and is closed with it: the
+// caller maps or duplicates it.
+//
+// Outside of Decode it fails with ErrNoMessage, and for an index that the
+// message does not have with ErrFormat.
+func File(index int) (*os.File, error) {
+	e := current(false)
+	if e == nil {
+		return nil, ErrNoMessage
+	}
+	if index < 0 || index >= len(e.message.Files) {
+		return nil, fmt.Errorf("%w: descriptor %d of %d", ErrFormat, index, len(e.message.Files))
+	}
+	return e.message.Files[index], nil
+}
+
+// duplicate returns a close-on-exec duplicate of f.
+func duplicate(f *os.File) (*os.File, error) {
+	var dup int
+	if err := control(f, func(fd uintptr) (err error) {
+		dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(dup), f.Name()), nil
+}
+
+// control calls fn with the descriptor of f, which cannot be closed meanwhile.
+// File.Fd is no substitute: it may switch the file to blocking mode, also for
+// everybody who shares it.
+func control(f *os.File, fn func(fd uintptr) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if c.Control(func(fd uintptr) { failed = fn(fd) }) != nil {
+		return os.ErrClosed // the only reason there is; the error itself does not match it
+	}
+	return failed
+}
