@@ -1,0 +1,63 @@
+package shm
+
+import (
+	"errors"
+	"os"
+)
+
+// Errors that callers are expected to tell apart with errors.Is.
+var (
+	// ErrClosed is the error of using a closed segment, array or value. Methods
+	// without an error result panic with it.
+	ErrClosed = os.ErrClosed
+
+	// ErrType means that a type cannot lie in shared memory.
+	ErrType = errors.New("type cannot be shared")
+
+	// ErrLayout means that bytes are not what they should be: wrong magic,
+	// version, type or size, or a file whose size can still change.
+	ErrLayout = errors.New("layout does not match")
+
+	// ErrRoster means that the segment's locks are judged by another roster of
+	// processes than this process's: the two would disagree about who is alive.
+	ErrRoster = errors.New("segment belongs to another roster of processes")
+
+	// ErrSize means a length that is negative, too large, or not the same on
+	// both sides of an assignment.
+	ErrSize = errors.New("wrong size")
+
+	// ErrLock means a lock that other processes could not find.
+	ErrLock = errors.New("lock cannot be shared")
+
+	// ErrIndex is what a method panics with when an index is out of range.
+	ErrIndex = errors.New("index out of range")
+
+	// ErrCode means an unknown numeric type code.
+	ErrCode = errors.New("unknown type code")
+)
+
+// An Error records a failed operation on shared memory.
+type Error struct {
+	Op   string // "create", "attach", "place", ...
+	Name string // of the segment, as in /proc/PID/maps; "" if it has none yet
+	Err  error  // cause: one of the errors of this package, or of the system
+}
+
+// Error starts with the package's name, which no other error of this package
+// repeats.
+func (e *Error) Error() string {
+	if e.Name == "" {
+		return "shm: " + e.Op + ": " + e.Err.Error()
+	}
+	return "shm: " + e.Op + " " + e.Name + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// wrap adds what was tried to an error that is on its way to the caller.
+func wrap(err *error, op, name string) {
+	if *err != nil {
+		*err = &Error{Op: op, Name: name, Err: *err}
+	}
+}

@@ -1,0 +1,134 @@
+package shm
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/go-multiproc/multiproc/internal/plain"
+	"github.com/go-multiproc/multiproc/internal/roster"
+	"github.com/go-multiproc/multiproc/internal/wire"
+	psync "github.com/go-multiproc/multiproc/sync"
+)
+
+// A ticket is what travels in place of an object: where to find it and its lock
+// in the segments whose descriptors travel beside it.
+type ticket struct {
+	_      struct{} `cbor:",toarray"`
+	File   int      // index of the segment's descriptor in the message
+	Object int      // index in the segment's directory
+
+	// A lock elsewhere.
+	LockFile   int
+	LockOffset int
+	Recursive  bool
+}
+
+// Travels marks arrays and values as objects that may stand in arguments and
+// results.
+func (*object[T]) Travels() {}
+
+// MarshalCBOR is for the module's own messages: it sends the object's segment
+// along. Anywhere else it fails.
+func (o *object[T]) MarshalCBOR() ([]byte, error) {
+	m := o.mapping
+	if m == nil {
+		return nil, &Error{Op: "send", Err: ErrClosed}
+	}
+	t := ticket{Object: o.index}
+	var err error
+	if t.File, err = wire.AddFile(m, m.file); err != nil {
+		return nil, &Error{Op: "send", Name: m.file.Name(), Err: err}
+	}
+	if in := o.lockIn; in != nil {
+		if t.LockFile, err = wire.AddFile(in, in.file); err != nil {
+			return nil, &Error{Op: "send the lock of", Name: m.file.Name(), Err: err}
+		}
+		t.LockOffset, _ = in.offsetIn(o.lock)
+		_, t.Recursive = o.lock.(*psync.RMutex)
+	}
+	return cbor.Marshal(t)
+}
+
+// UnmarshalCBOR is for the module's own messages: it attaches the array whose
+// segment came along. Anywhere else it fails.
+func (a *Array[T]) UnmarshalCBOR(data []byte) error { return a.receive(kindArray, data) }
+
+// UnmarshalCBOR is for the module's own messages: it attaches the value whose
+// segment came along. Anywhere else it fails.
+func (v *Value[T]) UnmarshalCBOR(data []byte) error { return v.receive(kindValue, data) }
+
+func (o *object[T]) receive(kind uint32, data []byte) (err error) {
+	defer wrap(&err, "receive", "")
+	var t ticket
+	if err := cbor.Unmarshal(data, &t); err != nil {
+		return err
+	}
+	if _, err := roster.Join(); err != nil {
+		return err
+	}
+	m, err := mapTicket(t.File)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = m.release() // the error at hand says more
+		}
+	}()
+	e, err := readEntry(m.file, m.size, t.Object)
+	if err != nil {
+		return err
+	}
+	element, err := elementSize[T]()
+	if err != nil {
+		return err
+	}
+	typ := reflect.TypeFor[T]()
+	if e.Kind != kind || e.Element != uint64(element) || e.Fingerprint != plain.Fingerprint(typ) {
+		return fmt.Errorf("%w: it is not an object of kind %d with elements of type %v", ErrLayout, kind, typ)
+	}
+	if e.Lock == lockElsewhere {
+		if err := o.openLock(t); err != nil {
+			return err
+		}
+	}
+	o.open(m, t.Object, e)
+	return nil
+}
+
+// openLock attaches a lock that lies in a segment of its own.
+func (o *object[T]) openLock(t ticket) error {
+	m, err := mapTicket(t.LockFile)
+	if err != nil {
+		return err
+	}
+	if t.Recursive {
+		o.lock, err = lockAt[psync.RMutex](m, t.LockOffset)
+	} else {
+		o.lock, err = lockAt[psync.Mutex](m, t.LockOffset)
+	}
+	if err != nil {
+		_ = m.release() // the error at hand says more
+		return err
+	}
+	o.lockIn = m
+	return nil
+}
+
+func lockAt[L any](m *mapping, offset int) (*L, error) {
+	size := int(reflect.TypeFor[L]().Size())
+	if offset < headerSize || offset%8 != 0 || offset > int(m.size)-size {
+		return nil, fmt.Errorf("%w: a lock at offset %d in a segment of %d bytes", ErrLayout, offset, m.size)
+	}
+	return &viewOf[L](m.data[offset:], 1)[0], nil
+}
+
+func mapTicket(index int) (*mapping, error) {
+	f, err := wire.File(index)
+	if err != nil {
+		return nil, err
+	}
+	return mapFile(f, false)
+}
