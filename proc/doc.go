@@ -1,0 +1,44 @@
+// Package proc runs Go functions in processes of their own: Python's
+// multiprocessing.Process.
+//
+// A function that other processes are to run is registered under a name, in a
+// package-level variable. A child process is this program again; its first act
+// in main is Main, which runs the function and ends the process.
+//
+//	var square = proc.RegisterTask("square", func(ctx context.Context, a *shm.Array[int32]) error {
+//		a.Do(func(v []int32) {
+//			for i := range v {
+//				v[i] *= v[i]
+//			}
+//		})
+//		return nil
+//	})
+//
+//	func main() {
+//		proc.Main()
+//		...
+//		p, err := square.Start(ctx, numbers, nil)
+//		...
+//		err = p.Join(ctx)
+//	}
+//
+// A process costs a millisecond to start and some megabytes, and shares nothing
+// that is not handed over. In return it can be killed, and takes nothing along:
+// not its parent, not the locks it held, not what others wait for.
+//
+// # What a child has
+//
+// Package-level variables are as initialisation left them: what the function
+// needs travels in its argument. Standard input is empty; standard output and
+// error are the parent's. Of the parent's other descriptors and of our
+// environment variables neither the child nor a program that it starts sees
+// any.
+//
+// # How a child ends
+//
+// When its function returns or panics, or something kills it. When the parent
+// ends, in any way, its children are killed. When the context given to Start
+// ends, or Terminate is called, the child gets SIGTERM, which cancels the
+// context of its function, and SIGKILL when the grace period is over. SIGINT,
+// which Ctrl-C sends to parent and children alike, is left to the parent.
+package proc

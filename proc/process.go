@@ -1,0 +1,291 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/wire"
+)
+
+// A Process is a child of this process. Its methods may be called by several
+// goroutines.
+type Process struct {
+	name  string
+	pid   int
+	grace time.Duration
+	pidfd *os.File
+
+	ending sync.Once  // the first Terminate, Kill, or end of the context
+	cause  error      // why we ended it; under mu
+	mu     sync.Mutex // guards cause and timer
+	timer  *time.Timer
+	closed atomic.Bool
+
+	// Written before done is closed.
+	done    chan struct{}
+	code    int
+	result  *wire.Message // nil if none arrived
+	failure error         // what the function returned or panicked with
+}
+
+// A Call is a process, and the result that its function will have.
+type Call[R any] struct {
+	*Process
+
+	decode sync.Once
+	value  R
+	err    error
+}
+
+// watch sends the order, receives what the child answers, and waits for its
+// end, all in the background.
+func (p *Process) watch(ctx context.Context, conn *net.UnixConn, o order, arg *wire.Message) {
+	children.add(p)
+	stop := context.AfterFunc(ctx, func() { p.end(context.Cause(ctx)) })
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		p.converse(conn, o, arg)
+	}()
+	go func() {
+		p.awaitExit()
+		// All that the child sent is in our socket. Whoever else may have a
+		// copy of its end is not waited for.
+		_ = conn.CloseRead() // then a read finds the rest, and the end
+		<-answered
+		stop()
+		p.mu.Lock()
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+		p.mu.Unlock()
+		_ = conn.Close()    // nothing is left in it
+		_ = p.pidfd.Close() // signals are no-ops from here on
+		children.remove(p)
+		close(p.done)
+	}()
+}
+
+// converse sends what the child needs and takes what it answers. An error means
+// that the child is gone or going, which its exit code tells better.
+func (p *Process) converse(conn *net.UnixConn, o order, arg *wire.Message) {
+	err := sendOrder(conn, o, arg)
+	arg.Close()
+	if err != nil {
+		return
+	}
+	for {
+		kind, m, err := wire.Recv(conn)
+		if err != nil {
+			return
+		}
+		switch kind {
+		case frameResult:
+			p.result.Close()
+			p.result = m
+		case frameFailure:
+			var f failure
+			if wire.Decode(m, reflect.ValueOf(&f).Elem()) == nil {
+				p.failure = f.error(p.name, p.pid)
+			}
+			m.Close()
+		default:
+			m.Close() // of a later version
+		}
+	}
+}
+
+func sendOrder(conn *net.UnixConn, o order, arg *wire.Message) error {
+	m, err := wire.Encode(reflect.ValueOf(o))
+	if err != nil {
+		return err
+	}
+	if err := wire.Send(conn, frameOrder, m); err != nil {
+		return err
+	}
+	return wire.Send(conn, frameArgument, arg)
+}
+
+// awaitExit waits until the process has ended, and reaps it. It costs a
+// goroutine, no thread: the pidfd becomes readable.
+func (p *Process) awaitExit() {
+	reap := func() bool {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(p.pid, &ws, unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			return false
+		case err != nil:
+			p.code = -1 // somebody else reaped it: nobody will know
+		case pid != p.pid:
+			return false
+		case ws.Signaled():
+			p.code = -int(ws.Signal())
+		default:
+			p.code = ws.ExitStatus()
+		}
+		return true
+	}
+	c, err := p.pidfd.SyscallConn()
+	if err == nil {
+		err = c.Read(func(uintptr) bool { return reap() })
+	}
+	for ; err != nil; err = nil { // no poller: not on Linux 5.4 and later
+		for !reap() {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// Name returns the process's name.
+func (p *Process) Name() string { return p.name }
+
+// Pid returns the process id.
+func (p *Process) Pid() int { return p.pid }
+
+// Done returns a channel that is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Alive reports whether the process has not ended yet. A stopped process is
+// alive.
+func (p *Process) Alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// ExitCode returns how the process ended: its exit status, or -N after signal
+// N. The function's end means 0, its error 1, its panic 2. It reports false
+// while the process runs.
+func (p *Process) ExitCode() (code int, ended bool) {
+	if p.Alive() {
+		return 0, false
+	}
+	return p.code, true
+}
+
+// Join waits until the process has ended, or ctx has; the end of ctx does not
+// end the process. The error is nil if the function returned without one and
+// the exit code is 0. Otherwise it is the context's error, a [*RemoteError], a
+// [*PanicError] or an [*ExitError]. Join may be called any number of times.
+func (p *Process) Join(ctx context.Context) error {
+	if p.closed.Load() {
+		return fmt.Errorf("proc: join %s: %w", p.name, ErrClosed)
+	}
+	select {
+	case <-p.done:
+	default:
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if p.failure != nil {
+		return p.failure
+	}
+	if p.code != 0 {
+		return p.exitError()
+	}
+	return nil
+}
+
+// Result waits as Join does and returns what the function returned. A result
+// that arrived counts, even if the process was killed afterwards. Errors are
+// those of Join.
+//
+// Shared arrays and values in the result are the caller's to close. All calls
+// return the same.
+func (c *Call[R]) Result(ctx context.Context) (R, error) {
+	err := c.Join(ctx)
+	if err != nil && (c.Alive() || c.closed.Load()) {
+		var none R
+		return none, err
+	}
+	c.decode.Do(func() {
+		switch {
+		case c.result != nil:
+			c.err = wire.Decode(c.result, reflect.ValueOf(&c.value).Elem())
+			c.result.Close()
+		case err == nil:
+			c.err = c.exitError() // os.Exit(0) in the function
+		default:
+			c.err = err
+		}
+	})
+	return c.value, c.err
+}
+
+func (p *Process) exitError() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &ExitError{Name: p.name, Pid: p.pid, Code: p.code, Err: p.cause}
+}
+
+// Terminate asks the process to end, and returns at once: SIGTERM, which
+// cancels the context of its function, and SIGKILL when the grace period is
+// over. Processes that it started are killed when it ends. Terminate does
+// nothing if the process has ended.
+func (p *Process) Terminate() { p.end(nil) }
+
+// Kill kills the process: SIGKILL. It does nothing if the process has ended.
+func (p *Process) Kill() { p.signal(unix.SIGKILL) }
+
+func (p *Process) end(cause error) {
+	p.ending.Do(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.cause = cause
+		p.signal(unix.SIGTERM)
+		p.timer = time.AfterFunc(p.grace, p.Kill)
+	})
+}
+
+// signal goes through the pidfd, so it never reaches a stranger with the same
+// pid.
+func (p *Process) signal(sig unix.Signal) {
+	c, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return // closed: the process has ended
+	}
+	_ = c.Control(func(fd uintptr) { // closed: as above
+		_ = unix.PidfdSendSignal(int(fd), sig, nil, 0) // ESRCH: it has just ended
+	})
+}
+
+// Close says that the process is not needed any more. It fails with ErrRunning
+// while the process runs; otherwise Join and Result fail with ErrClosed from
+// now on. A process that is not closed leaks nothing: this is for finding
+// mistakes. Closing twice is allowed.
+func (p *Process) Close() error {
+	if p.Alive() {
+		return fmt.Errorf("close %s (pid %d): %w", p.name, p.pid, ErrRunning)
+	}
+	p.closed.Store(true)
+	return nil
+}
+
+// String describes the process and its state.
+func (p *Process) String() string {
+	state := "running"
+	if code, ended := p.ExitCode(); ended {
+		state = fmt.Sprintf("ended with code %d", code)
+	}
+	return fmt.Sprintf("%s (pid %d, %s)", p.name, p.pid, state)
+}
+
+var _ fmt.Stringer = (*Process)(nil)
+var _ io.Closer = (*Process)(nil)

@@ -1,0 +1,190 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/inherit"
+	"github.com/go-multiproc/multiproc/internal/roster"
+	"github.com/go-multiproc/multiproc/internal/wire"
+)
+
+// Options tune Start. Nil means the defaults.
+type Options struct {
+	// Name is the process's name.
+	//
+	// The default is Process-1, Process-2, and so on; in a child, its own name
+	// goes before: Process-1:1.
+	Name string
+
+	// Grace is how long a process that is asked to end may take before it is
+	// killed.
+	//
+	// The default is 5 seconds.
+	Grace time.Duration
+}
+
+const defaultGrace = 5 * time.Second
+
+// Frames on the control socket.
+const (
+	frameOrder byte = 1 + iota // parent to child: what to run, and as whom
+	frameArgument
+	frameResult // child to parent
+	frameFailure
+)
+
+// An order is the first frame.
+type order struct {
+	Func   string
+	Name   string
+	Parent Info
+}
+
+// Start runs the function with arg in a process of its own, and returns while
+// it runs. The function may be started any number of times, also at once.
+//
+// When ctx ends, the process is ended: see [Process.Terminate]. A process is
+// waited for in the background, so calling Join or Result is a matter of
+// wanting to know.
+//
+// It fails with ErrNoMain if main did not call Main first, with the context's
+// error if ctx has ended, or if the argument cannot be encoded or the system
+// refuses a process. A child costs two descriptors while it runs.
+func (f *Func[A, R]) Start(ctx context.Context, arg A, o *Options) (*Call[R], error) {
+	if !mainCalled.Load() {
+		return nil, fmt.Errorf("start %s: %w", f.name, ErrNoMain)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("proc: start %s: %w", f.name, err)
+	}
+	m, err := wire.Encode(reflect.ValueOf(&arg).Elem())
+	if err != nil {
+		return nil, fmt.Errorf("proc: start %s: encode the argument: %w", f.name, err)
+	}
+	p, err := start(ctx, f.name, m, o)
+	if err != nil {
+		m.Close()
+		return nil, fmt.Errorf("proc: start %s: %w", f.name, explain(err))
+	}
+	return &Call[R]{Process: p}, nil
+}
+
+// start makes the process and hands it its order. It takes over the argument
+// unless it fails.
+func start(ctx context.Context, fn string, arg *wire.Message, o *Options) (*Process, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	p := &Process{name: o.Name, grace: o.Grace, done: make(chan struct{})}
+	if p.name == "" {
+		p.name = nextName()
+	}
+	if p.grace <= 0 {
+		p.grace = defaultGrace
+	}
+	if _, err := roster.Join(); err != nil {
+		return nil, err
+	}
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return nil, err
+	}
+	err = p.exec(theirs, fn)
+	_ = theirs.Close() // the child has its own
+	if err != nil {
+		_ = ours.Close() // the error at hand says more
+		return nil, err
+	}
+	p.watch(ctx, ours, order{Func: fn, Name: p.name, Parent: Current()}, arg)
+	return p, nil
+}
+
+// exec starts this program again, with the other end of the control socket.
+//
+// It runs on the keeper's thread: the parent-death signal follows the thread
+// that started the child, and that one ends with this process. The signal is
+// the net under the lifeline, for a child that is stopped and reads nothing.
+func (p *Process) exec(control *os.File, fn string) error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = null.Close() }() // opened for reading
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	argv := []string{fmt.Sprintf("%s: %s (%s)", filepath.Base(executable), fn, p.name)}
+	pidfd := -1
+	attr := &syscall.ProcAttr{
+		Env:   append(os.Environ(), inherit.Environ(inherit.Inherited{Control: 3, Roster: 4})),
+		Files: []uintptr{null.Fd(), 1, 2, control.Fd(), roster.File().Fd()},
+		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
+	}
+	roster.OnKeeper(func() {
+		p.pid, err = syscall.ForkExec("/proc/self/exe", argv, attr)
+	})
+	if err != nil {
+		return err
+	}
+	if pidfd < 0 || unix.SetNonblock(pidfd, true) != nil {
+		_ = unix.Kill(p.pid, unix.SIGKILL) // our own child, not reaped yet
+		_, _ = unix.Wait4(p.pid, nil, 0, nil)
+		return errors.New("the kernel has no pidfd: Linux 5.4 is needed")
+	}
+	p.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	return nil
+}
+
+// socketpair returns a connection and the file that is its other end.
+func socketpair() (*net.UnixConn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "control")
+	conn, err := unixConn(fds[0])
+	if err != nil {
+		_ = theirs.Close() // the error at hand says more
+		return nil, nil, err
+	}
+	return conn, theirs, nil
+}
+
+// unixConn takes over a socket.
+func unixConn(fd int) (*net.UnixConn, error) {
+	f := os.NewFile(uintptr(fd), "control")
+	defer func() { _ = f.Close() }() // the connection has a duplicate
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	conn, ok := c.(*net.UnixConn)
+	if !ok {
+		_ = c.Close() // the error at hand says more
+		return nil, fmt.Errorf("descriptor %d is a %T", fd, c)
+	}
+	return conn, nil
+}
+
+// explain adds to the error of too few descriptors how many a child takes.
+func explain(err error) error {
+	if !errors.Is(err, unix.EMFILE) {
+		return err
+	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return err
+	}
+	return fmt.Errorf("%w: a child takes 2 descriptors while it runs and 6 more for a moment at its start, and this process may have %d", err, limit.Cur)
+}
