@@ -29,10 +29,10 @@ var (
 // An ExitError says that a process ended by itself or was ended before its
 // function returned, or with a status other than 0.
 type ExitError struct {
-	Name string
-	Pid  int
-	Code int   // exit status, or -N after signal N
-	Err  error // why it was ended, if this process did it: the context's cause
+	Name string // of the process
+	Pid  int    // of the process
+	Code int    // exit status, or -N after signal N
+	Err  error  // why it was ended, if this process did it: the context's cause
 }
 
 // Error describes the end.
@@ -55,7 +55,7 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // fs.ErrNotExist, and to the error number that the original unwraps to.
 type RemoteError struct {
 	Name string // of the process
-	Pid  int
+	Pid  int    // of the process
 	Text string // what the error's Error method said
 	Type string // its Go type
 
@@ -74,7 +74,7 @@ func (e *RemoteError) Unwrap() []error { return e.known }
 // it. It unwraps as a [RemoteError] does if the panic's value was an error.
 type PanicError struct {
 	Name  string // of the process
-	Pid   int
+	Pid   int    // of the process
 	Value string // the panic's value, formatted
 	Stack string // of the goroutine that panicked
 

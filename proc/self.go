@@ -12,8 +12,8 @@ import (
 
 // Info names a process.
 type Info struct {
-	Name string
-	Pid  int
+	Name string // as in Options, or MainProcess
+	Pid  int    // process id
 }
 
 // An identity is what a child was told about itself.

@@ -59,9 +59,9 @@ func (c Code) String() string { return string(c) }
 // An AnyArray is an array whose element type was chosen at run time: an *Array
 // of a numeric type, which a type switch finds out.
 type AnyArray interface {
-	Len() int
-	String() string
-	Close() error
+	Len() int       // number of elements
+	String() string // its type and length
+	Close() error   // see Array
 }
 
 // NewArrayCode makes an array of n zero elements of the type that the code

@@ -1,0 +1,83 @@
+# Targets say what they do in the comment behind them; `make` alone lists them.
+
+.DEFAULT_GOAL := help
+GO     ?= go
+GOTEST ?= $(GO) test
+FUZZ   ?= 20000x
+
+CRASH  := ./sync/ ./internal/roster/ ./shm/ ./proc/
+LINTER := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# need PROGRAM PACKAGE: a target that lacks its tool fails and says how to get it.
+need = @command -v $(1) >/dev/null || { echo "make $@ needs $(1): apt-get install $(2)" >&2; exit 1; }
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: bin/readings.txt ## build the demo and square ten numbers, then a file of 100,000
+	$(GO) build -o bin/squares ./cmd/squares
+	bin/squares 2 3 6 7 8 8 9 3 3 3
+	bin/squares -type d -in bin/readings.txt -stats
+
+# Made by a small generator of its own, so that the numbers are the same on
+# every machine.
+bin/readings.txt: Makefile
+	@mkdir -p bin
+	awk 'BEGIN { for (x = i = 1; i <= 100000; i++) { x = x * 16807 % 2147483647; printf "%.2f\n", x % 10000 / 100 - 40 } }' > $@
+
+.PHONY: test
+test: ## run all tests (no root, within two minutes)
+	$(GOTEST) ./...
+
+.PHONY: race
+race: ## run all tests under the race detector
+	$(call need,gcc,gcc)
+	CGO_ENABLED=1 $(GOTEST) -race ./...
+
+.PHONY: crash
+crash: ## kill processes at every probe point and see the others go on
+	$(GOTEST) -tags crash $(CRASH)
+
+.PHONY: lint
+lint: bin/golangci-lint ## vet, house rules, golangci-lint, go.mod is tidy
+	$(GO) vet ./...
+	$(GO) vet -tags crash ./...
+	$(GOTEST) ./internal/lint
+	bin/golangci-lint run
+	$(GO) mod tidy -diff
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../$@ $(LINTER)
+
+.PHONY: bench
+bench: ## run all benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a short time (FUZZ=20000x)
+	@set -e; targets=$$(grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func |:|'); \
+	test -n "$$targets" || { echo "no fuzz target found" >&2; exit 1; }; \
+	for t in $$targets; do \
+		echo "fuzz $$t"; \
+		$(GO) test -run '^$$' -fuzz "^$${t#*:}\$$" -fuzztime $(FUZZ) "$${t%:*}"; \
+	done
+
+.PHONY: docs
+docs: ## write the generated documents anew
+	$(GO) generate ./...
+
+.PHONY: arm64
+arm64: ## build and vet for arm64
+	GOARCH=arm64 $(GO) build ./...
+	GOARCH=arm64 $(GO) vet ./...
+
+.PHONY: cover
+cover: ## coverage of the tests (helper processes not counted)
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -n 1
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin cover.out
