@@ -52,22 +52,26 @@ func key(me roster.ID) uint64 {
 // Lock locks r, or locks it once more if this goroutine owns it. It panics with
 // an [*OwnerDiedError] if the last owner's process died; see [Mutex.Lock].
 func (r *RMutex) Lock() {
-	if r.again() {
+	me := roster.Me()
+	k := key(me)
+	if r.again(me, k) {
 		return
 	}
 	r.mu.Lock()
-	r.enter()
+	r.enter(me, k)
 }
 
 // LockContext is [Mutex.LockContext] for a recursive lock. For the owner it
 // succeeds at once, whatever ctx says.
 func (r *RMutex) LockContext(ctx context.Context) error {
-	if r.again() {
+	me := roster.Me()
+	k := key(me)
+	if r.again(me, k) {
 		return nil
 	}
 	err := r.mu.LockContext(ctx)
 	if err == nil || holds(err) {
-		r.enter()
+		r.enter(me, k)
 	}
 	return err
 }
@@ -75,25 +79,29 @@ func (r *RMutex) LockContext(ctx context.Context) error {
 // TryLock locks r if it is free or owned by this goroutine, and never waits. It
 // does not take a lock whose owner died.
 func (r *RMutex) TryLock() bool {
-	if r.again() {
+	me := roster.Me()
+	k := key(me)
+	if r.again(me, k) {
 		return true
 	}
 	if !r.mu.TryLock() {
 		return false
 	}
-	r.enter()
+	r.enter(me, k)
 	return true
 }
 
 // Unlock takes back one Lock. It panics if this goroutine does not own r.
 func (r *RMutex) Unlock() {
-	if r.holder.Load() != key(roster.Me()) || r.depth == 0 {
+	if me := roster.Me(); me == 0 || r.holder.Load() != key(me) {
 		panic(r.misuse("Unlock"))
 	}
 	if r.depth--; r.depth > 0 {
 		return
 	}
-	probe.At(probe.Leave15)
+	if probe.Enabled {
+		probe.At(probe.Leave15)
+	}
 	storeRelaxed(&r.holder, 0)
 	r.mu.Unlock()
 }
@@ -101,7 +109,7 @@ func (r *RMutex) Unlock() {
 // MarkConsistent says that what r guards was repaired after its owner died. It
 // panics if this goroutine does not own r.
 func (r *RMutex) MarkConsistent() {
-	if r.holder.Load() != key(roster.Me()) {
+	if me := roster.Me(); me == 0 || r.holder.Load() != key(me) {
 		panic(r.misuse("MarkConsistent"))
 	}
 	r.mu.MarkConsistent()
@@ -111,8 +119,8 @@ func (r *RMutex) MarkConsistent() {
 func (r *RMutex) Holder() (pid int, held bool) { return r.mu.Holder() }
 
 // again locks r once more if this goroutine owns it.
-func (r *RMutex) again() bool {
-	if me := roster.Me(); me == 0 || r.holder.Load() != key(me) {
+func (r *RMutex) again(me roster.ID, k uint64) bool {
+	if me == 0 || r.holder.Load() != k {
 		return false
 	}
 	if r.depth == math.MaxUint32 {
@@ -122,11 +130,17 @@ func (r *RMutex) again() bool {
 	return true
 }
 
-// enter makes this goroutine, which has just taken mu, the owner.
-func (r *RMutex) enter() {
-	probe.At(probe.Enter14)
+// enter makes this goroutine, which has just taken mu, the owner. Taking it may
+// have been what made this process join the roster.
+func (r *RMutex) enter(me roster.ID, k uint64) {
+	if me == 0 {
+		k = key(roster.Me())
+	}
+	if probe.Enabled {
+		probe.At(probe.Enter14)
+	}
 	r.depth = 1
-	storeRelaxed(&r.holder, key(roster.Me()))
+	storeRelaxed(&r.holder, k)
 }
 
 func (r *RMutex) misuse(op string) string {

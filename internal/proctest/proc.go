@@ -223,6 +223,12 @@ func (p *Proc) Kill(t testing.TB) {
 func (p *Proc) Stop(t testing.TB) {
 	t.Helper()
 	p.mustSignal(t, syscall.SIGSTOP)
+	p.AwaitStop(t)
+}
+
+// AwaitStop waits until all threads of a helper stand that stops by itself.
+func (p *Proc) AwaitStop(t testing.TB) {
+	t.Helper()
 	for {
 		err := unix.Waitid(unix.P_PID, p.Pid(), nil, unix.WSTOPPED, nil)
 		if err == nil {
