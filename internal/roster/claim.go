@@ -25,14 +25,14 @@ func (t *table) claim() (ID, error) {
 	if err != nil {
 		return 0, fmt.Errorf("map robust list: %w", err)
 	}
+	live := uint32(unix.Gettid())
+	if list.register() == nil { // else an old seccomp profile
+		live |= waiters
+	}
 	var flags uint32
-	if list.register() != nil { // an old seccomp profile
-		flags |= flagUnwatched
-	}
 	if registerMembarrier() {
-		flags |= flagMembarrier
+		flags = flagMembarrier
 	}
-	live := uint32(unix.Gettid()) | waiters
 
 	n := uint32(len(t.slots))
 	for range n {
@@ -53,7 +53,7 @@ func (t *table) claim() (ID, error) {
 		}
 		// Its threads may outlive its mark by a moment. Who finds a slot's
 		// generation changed may rely on the earlier owner having gone.
-		s.fence()
+		fence(s.owner())
 		probe.At(probe.Claim23)
 		generation := s.generation.Add(1)
 		futex.Wake(&s.live, futex.All) // who looked between 22 and 23 took us for the earlier owner
@@ -70,14 +70,21 @@ func (t *table) claim() (ID, error) {
 	return 0, fmt.Errorf("%w: %d", ErrFull, n)
 }
 
+// owner returns what step 24 wrote of the slot's owner.
+func (s *slot) owner() (pid int, start uint64, flags uint32) {
+	return int(s.pid.Load()), s.start.Load(), s.flags.Load()
+}
+
 // alive judges the slot's present owner by the value of its liveness word. The
 // kernel cannot mark the word of an owner that it does not watch; such an owner
-// is looked up by its pid.
+// is looked up by its pid. (So it looks dead until its step 24, and in a roster
+// that is nearly full another claimer could take its slot: the price of a
+// profile that refuses robust lists.)
 func (s *slot) alive(live uint32) bool {
 	if live&ownerDied != 0 || live&tidMask == 0 {
 		return false
 	}
-	if s.flags.Load()&flagUnwatched != 0 {
+	if live&waiters == 0 {
 		return exists(int(s.pid.Load()), s.start.Load())
 	}
 	return true

@@ -12,7 +12,8 @@
 // that file cannot be used, a table without a name serves the process and its
 // descendants. Children inherit the descriptor of their parent's table.
 //
-//	word L    31 FUTEX_WAITERS, preset: without it the kernel marks but wakes nobody
+//	word L    31 FUTEX_WAITERS, preset: without it the kernel marks but wakes nobody;
+//	             missing in a process that the kernel refuses to watch
 //	          30 FUTEX_OWNER_DIED, set by the kernel
 //	          29..0 thread id of the keeper, 0 = never claimed or dead
 //

@@ -35,7 +35,6 @@ func Look(id ID) Sight {
 		return Sight{}
 	}
 	live := s.live.Load()
-	flags := s.flags.Load()
 	pid := int(s.pid.Load())
 	if s.generation.Load()&genMask != id.generation() {
 		return Sight{}
@@ -43,7 +42,7 @@ func Look(id ID) Sight {
 	if !s.alive(live) {
 		return Sight{Pid: pid}
 	}
-	return Sight{Alive: true, Pid: pid, Word: &s.live, Seen: live, Unwatched: flags&flagUnwatched != 0}
+	return Sight{Alive: true, Pid: pid, Word: &s.live, Seen: live, Unwatched: live&waiters == 0}
 }
 
 // PassOn wakes everybody else who sleeps on the liveness word, if its process
@@ -60,10 +59,14 @@ func (s Sight) PassOn() {
 // device before (O_DIRECT, io_uring) can land later still.
 func Fence(id ID) {
 	s := slotOf(id)
-	if s == nil || s.generation.Load()&genMask != id.generation() {
+	if s == nil {
+		return
+	}
+	pid, start, flags := s.owner() // before the generation: a new owner writes them after it
+	if s.generation.Load()&genMask != id.generation() {
 		return // who claimed the slot anew has fenced already
 	}
-	s.fence()
+	fence(pid, start, flags)
 }
 
 func slotOf(id ID) *slot {

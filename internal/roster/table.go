@@ -31,7 +31,7 @@ const (
 //	  8    4 version 1
 //	 12    4 slots   how many follow
 //	 16   16 id      random; a segment records it, so that two rosters never judge one lock
-//	 32    4 cursor  claims made so far: the next one starts looking at cursor mod slots
+//	 32    4 cursor  slots looked at by claimers so far: the next one is cursor mod slots
 //	 36    4 -       zero
 //	 40    8 pidns   inode of the pid namespace in which the pids below mean something
 //	 48   16 boot    the kernel's boot id: after a reboot everybody in here is dead
@@ -53,7 +53,7 @@ type header struct {
 //	  0    4 live       L, see the package comment
 //	  4    4 generation raised at each claim
 //	  8    4 pid
-//	 12    4 flags      1: the kernel does not watch (robust lists refused), look by pid; 2: can be reached by membarrier
+//	 12    4 flags      1: can be reached by membarrier
 //	 16    8 start      start time in clock ticks after boot; with the pid it names the process
 //	 24   40 -          zero
 type slot struct {
@@ -74,10 +74,7 @@ const (
 )
 
 // The bits of slot.flags.
-const (
-	flagUnwatched = 1 << iota
-	flagMembarrier
-)
+const flagMembarrier = 1
 
 // A table is a mapped roster.
 type table struct {
