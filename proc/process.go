@@ -27,7 +27,7 @@ type Process struct {
 
 	ending sync.Once  // the first Terminate, Kill, or end of the context
 	cause  error      // why we ended it; under mu
-	mu     sync.Mutex // guards cause and timer
+	mu     sync.Mutex // guards cause, timer and, after the end, the result
 	timer  *time.Timer
 	closed atomic.Bool
 
@@ -119,9 +119,9 @@ func sendOrder(conn *net.UnixConn, o order, arg *wire.Message) error {
 // awaitExit waits until the process has ended, and reaps it. It costs a
 // goroutine, no thread: the pidfd becomes readable.
 func (p *Process) awaitExit() {
-	reap := func() bool {
+	reap := func(options int) bool {
 		var ws unix.WaitStatus
-		pid, err := unix.Wait4(p.pid, &ws, unix.WNOHANG, nil)
+		pid, err := unix.Wait4(p.pid, &ws, options, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			return false
@@ -138,11 +138,10 @@ func (p *Process) awaitExit() {
 	}
 	c, err := p.pidfd.SyscallConn()
 	if err == nil {
-		err = c.Read(func(uintptr) bool { return reap() })
+		err = c.Read(func(uintptr) bool { return reap(unix.WNOHANG) })
 	}
-	for ; err != nil; err = nil { // no poller: not on Linux 5.4 and later
-		for !reap() {
-			time.Sleep(10 * time.Millisecond)
+	if err != nil { // the descriptor cannot be polled: it takes a thread after all
+		for !reap(0) {
 		}
 	}
 }
@@ -218,6 +217,8 @@ func (c *Call[R]) Result(ctx context.Context) (R, error) {
 	c.decode.Do(func() {
 		switch {
 		case c.result != nil:
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			c.err = wire.Decode(c.result, reflect.ValueOf(&c.value).Elem())
 			c.result.Close()
 		case err == nil:
@@ -275,6 +276,9 @@ func (p *Process) Close() error {
 		return fmt.Errorf("close %s (pid %d): %w", p.name, p.pid, ErrRunning)
 	}
 	p.closed.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.Close()
 	return nil
 }
 

@@ -35,12 +35,11 @@ func registerMembarrier() bool { return membarrier(membarrierRegisterGlobalExped
 // that runs a thread of the dead process; a doomed thread never returns to user
 // mode from an interrupt. Then the threads' states are read until each has
 // begun to exit. Where either part is refused, the process's end is awaited.
-func (s *slot) fence() {
-	pid, start := int(s.pid.Load()), s.start.Load()
+func fence(pid int, start uint64, flags uint32) {
 	if pid == 0 || pid == os.Getpid() {
 		return
 	}
-	if s.flags.Load()&flagMembarrier == 0 || !membarrier(membarrierGlobalExpedited) {
+	if flags&flagMembarrier == 0 || !membarrier(membarrierGlobalExpedited) {
 		awaitEnd(pid, start)
 		return
 	}
@@ -66,8 +65,8 @@ func (s *slot) fence() {
 // before it.
 func threadsExiting(pid int, start uint64) (bool, error) {
 	process, err := readStat(fmt.Sprintf("/proc/%d/stat", pid))
-	if errors.Is(err, fs.ErrNotExist) && procMounted() {
-		return true, nil
+	if errors.Is(err, fs.ErrNotExist) && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+		return true, nil // and not only hidden by the mount option hidepid
 	}
 	if err != nil {
 		return false, err
@@ -120,7 +119,7 @@ func awaitEnd(pid int, start uint64) {
 		return
 	}
 	defer func() { _ = unix.Close(pidfd) }()
-	if procMounted() && !exists(pid, start) {
+	if !exists(pid, start) {
 		return
 	}
 	for {
@@ -131,19 +130,15 @@ func awaitEnd(pid int, start uint64) {
 	}
 }
 
-// exists reports whether the process that started at start still has the pid.
-// Without /proc it goes by the pid alone.
+// exists reports whether the process that started at start still has the pid
+// and a thread that has not ended; the first may end long before the others.
+// Where /proc is missing or hides the process it goes by the pid alone.
 func exists(pid int, start uint64) bool {
 	st, err := readStat(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return !procMounted() && unix.Kill(pid, 0) == nil
+		return unix.Kill(pid, 0) == nil
 	}
-	return st.start == start && st.state != 'Z' && st.state != 'X'
-}
-
-func procMounted() bool {
-	_, err := os.Stat("/proc/self/stat")
-	return err == nil
+	return st.start == start && (st.threads > 1 || st.state != 'Z' && st.state != 'X')
 }
 
 // startTime is 0 where /proc is missing.
