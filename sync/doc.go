@@ -22,6 +22,12 @@
 // of the process that it waits for, so it learns of its death at once, and not
 // by a time-out. A process that is stopped is alive: others wait for it.
 //
+// # Fairness
+//
+// A free lock goes to whoever comes first, and one who runs comes before one who
+// must wake up. A process that has waited for a millisecond has the lock kept for
+// it. An heir that is stopped is passed over after 5 ms.
+//
 // # Goroutines
 //
 // Many goroutines of one process may wait for one lock: one of them sleeps in

@@ -16,14 +16,14 @@ import (
 // for word 2 behind the same gate.
 type gate struct {
 	shard *gateShard
-	word  *atomic.Uint32
+	word  *atomic.Uint64
 	token chan struct{} // holds the token while nobody is through; a channel, so that a context can end the wait
 	users int           // goroutines at or through the gate, under shard.mu
 }
 
 type gateShard struct {
 	mu    sync.Mutex
-	gates map[*atomic.Uint32]*gate
+	gates map[*atomic.Uint64]*gate
 }
 
 var (
@@ -33,7 +33,7 @@ var (
 
 // enterGate waits until this goroutine is the only one through. The caller must
 // leave.
-func enterGate(ctx context.Context, word *atomic.Uint32) (*gate, error) {
+func enterGate(ctx context.Context, word *atomic.Uint64) (*gate, error) {
 	shard := &gateShards[maphash.Comparable(gateSeed, word)%uint64(len(gateShards))]
 	shard.mu.Lock()
 	g := shard.gates[word]
@@ -41,7 +41,7 @@ func enterGate(ctx context.Context, word *atomic.Uint32) (*gate, error) {
 		g = &gate{shard: shard, word: word, token: make(chan struct{}, 1)}
 		g.token <- struct{}{}
 		if shard.gates == nil {
-			shard.gates = make(map[*atomic.Uint32]*gate)
+			shard.gates = make(map[*atomic.Uint64]*gate)
 		}
 		shard.gates[word] = g
 	}

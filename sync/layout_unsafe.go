@@ -1,6 +1,9 @@
 package sync
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // The layout is a file format: C and Python programs read it. A change here is
 // a new version, and these lines are meant to stop the build first.
@@ -12,3 +15,12 @@ var (
 	_ [8]byte  = [unsafe.Offsetof(RMutex{}.holder)]byte{}
 	_ [16]byte = [unsafe.Offsetof(RMutex{}.depth)]byte{}
 )
+
+// lowHalf is the futex on which waiters sleep, highHalf the one of the heir.
+func lowHalf(word *atomic.Uint64) *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Pointer(word))
+}
+
+func highHalf(word *atomic.Uint64) *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Add(unsafe.Pointer(word), 4))
+}

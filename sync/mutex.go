@@ -18,15 +18,17 @@ import (
 // the dead process still writes. A goroutine that panics or exits while holding
 // it in a process that lives on leaves it locked, as with std.
 //
-// Layout, version 1, 8 bytes, the processor's byte order:
+// Whoever runs takes a free lock before one who must first wake up. A process
+// that has waited for a millisecond is let in before newcomers.
+//
+// Layout, version 1, 8 bytes, little endian; see word.go:
 //
 //	off size field
-//	  0    4 word      see word.go
-//	  4    4 -         zero
+//	  0    4 word   holder and flags
+//	  4    4 heir   who is to have it next
 type Mutex struct {
 	_    structs.HostLayout
-	word atomic.Uint32
-	_    uint32
+	word atomic.Uint64
 }
 
 // Lock locks m, and waits for that as long as it takes. It is not recursive: a

@@ -20,26 +20,29 @@ var sleepers atomic.Int32
 // takes.
 type sleeper struct {
 	ctx   context.Context
-	slept bool
+	began time.Time
 
-	// cancelled is the third word that a sleep watches; the context's end
-	// writes it. The kernel gets its address as an integer, so it must be part
-	// of a heap object, which does not move.
+	// cancelled is a word that each sleep watches; the context's end writes it.
+	// The kernel gets its address as an integer, so it must be part of a heap
+	// object, which does not move.
 	cancelled  atomic.Uint32
-	words      [3]futex.Waiter
+	words      [4]futex.Waiter
 	stopWatch  func() bool
 	pollPeriod time.Duration
 }
 
 func newSleeper(ctx context.Context) *sleeper {
-	return &sleeper{ctx: ctx, pollPeriod: futex.PollInterval}
+	return &sleeper{ctx: ctx, began: time.Now(), pollPeriod: futex.PollInterval}
 }
 
-// sleep is step 7: it returns when word differs from val, when its owner has
-// died, when the context has ended, after 100 ms, or for no reason. Every
-// return may have consumed a wake.
-func (s *sleeper) sleep(word *atomic.Uint32, val uint32, owner roster.Sight) {
-	s.slept = true
+// waited returns how long this wait has lasted.
+func (s *sleeper) waited() time.Duration { return time.Since(s.began) }
+
+// sleep is step 7: it returns when the word differs from val, when the process
+// in the way has died, when the context has ended, after the bound, or for no
+// reason. Every return may have consumed a wake. Only an heir watches the upper
+// half, so that its wake reaches nobody else.
+func (s *sleeper) sleep(word *atomic.Uint64, val uint64, heir bool, blocker roster.Sight, bound time.Duration) {
 	defer sleepers.Add(-1)
 	if sleepers.Add(1) > maxThreads {
 		s.poll()
@@ -51,16 +54,17 @@ func (s *sleeper) sleep(word *atomic.Uint32, val uint32, owner roster.Sight) {
 			futex.Wake(&s.cancelled, futex.All)
 		})
 	}
-	bound := longestSleep
-	if owner.Unwatched {
-		bound = futex.PollInterval
+	if blocker.Unwatched {
+		bound = min(bound, futex.PollInterval)
 	}
-	s.words = [3]futex.Waiter{
-		futex.Watch(word, val),
-		futex.Watch(owner.Word, owner.Seen),
-		futex.Watch(&s.cancelled, 0),
+	watched := append(s.words[:0],
+		futex.Watch(lowHalf(word), uint32(val)),
+		futex.Watch(blocker.Word, blocker.Seen),
+		futex.Watch(&s.cancelled, 0))
+	if heir {
+		watched = append(watched, futex.Watch(highHalf(word), uint32(val>>heirShift)))
 	}
-	if err := futex.WaitV(s.words[:], futex.After(bound)); err != nil {
+	if err := futex.WaitV(watched, futex.After(bound)); err != nil {
 		panic("psync: the lock is no longer mapped: " + err.Error())
 	}
 }

@@ -29,7 +29,7 @@ var (
 
 // spin takes the lock if it becomes free and unmarked soon. One processor is
 // left to whoever is to free it.
-func spin(word *atomic.Uint32, me roster.ID) bool {
+func spin(word *atomic.Uint64, me roster.ID) bool {
 	defer spinners.Add(-1)
 	if spinners.Add(1) > spinRoom {
 		return false
@@ -41,7 +41,7 @@ func spin(word *atomic.Uint32, me roster.ID) bool {
 	for spent, n := uint32(0), uint32(1); spent < budget; n = min(2*n, spinStep) {
 		pause.Times(n)
 		spent += n
-		if word.Load() == 0 && word.CompareAndSwap(0, uint32(me)) {
+		if word.Load() == 0 && word.CompareAndSwap(0, uint64(me)) {
 			spinBudget.Store(min(2*budget, spinMost))
 			return true
 		}

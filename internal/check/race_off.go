@@ -8,7 +8,7 @@ import "sync/atomic"
 const Race = false
 
 // Acquire does nothing without the race detector.
-func Acquire(*atomic.Uint32) {}
+func Acquire(*atomic.Uint64) {}
 
 // Release does nothing without the race detector.
-func Release(*atomic.Uint32) {}
+func Release(*atomic.Uint64) {}

@@ -16,13 +16,13 @@ const Race = true
 // which can hide a race and never invents one.
 var shadow [4096]uint32
 
-func shadowOf(word *atomic.Uint32) unsafe.Pointer {
+func shadowOf(word *atomic.Uint64) unsafe.Pointer {
 	a := uintptr(unsafe.Pointer(word))
 	return unsafe.Pointer(&shadow[(a>>2^a>>14)%uintptr(len(shadow))])
 }
 
 // Acquire tells the race detector that the lock at word was taken.
-func Acquire(word *atomic.Uint32) { runtime.RaceAcquire(shadowOf(word)) }
+func Acquire(word *atomic.Uint64) { runtime.RaceAcquire(shadowOf(word)) }
 
 // Release tells the race detector that the lock at word is about to be freed.
-func Release(word *atomic.Uint32) { runtime.RaceReleaseMerge(shadowOf(word)) }
+func Release(word *atomic.Uint64) { runtime.RaceReleaseMerge(shadowOf(word)) }

@@ -4,7 +4,7 @@ import "fmt"
 
 // An ID names one process that takes part: bits 29..14 are the generation of
 // its slot, bits 13..0 its slot number plus one. Zero is nobody. It fits beside
-// two flag bits into a lock word.
+// two flag bits into half of a lock word.
 type ID uint32
 
 // The bits of an ID.

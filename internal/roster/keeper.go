@@ -60,7 +60,7 @@ func keep(result chan<- error) {
 	}
 	probe.At(probe.Claim27)
 	joined.Store(t)
-	*Self = uint32(id)
+	*Self = uint64(id)
 	result <- nil
 	for errand := range errands {
 		errand()

@@ -78,11 +78,11 @@ func (l *robustList) aim(word *atomic.Uint32) {
 
 // identityPage returns a word that a process forked from this one without exec
 // reads as zero: such a process must not act under our name.
-func identityPage() *uint32 {
+func identityPage() *uint64 {
 	page, err := unix.Mmap(-1, 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return new(uint32) // no memory for a page: the heap's word works, but forks copy it
+		return new(uint64) // no memory for a page: the heap's word works, but forks copy it
 	}
 	_ = unix.Madvise(page, unix.MADV_WIPEONFORK) // before Linux 4.14: as above
-	return (*uint32)(unsafe.Pointer(unsafe.SliceData(page)))
+	return (*uint64)(unsafe.Pointer(unsafe.SliceData(page)))
 }
