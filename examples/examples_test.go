@@ -1,0 +1,109 @@
+// Package examples_test runs each example as a user does, and compares what it
+// prints with output.txt beside it, or with unordered.txt, whose lines may come
+// in any order.
+package examples_test
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-multiproc/multiproc/internal/proctest"
+)
+
+func TestMain(m *testing.M) { proctest.Main(m) }
+
+func TestExamples(t *testing.T) {
+	proctest.NoLeaks(t)
+	programs, err := filepath.Glob("*/main.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, programs)
+	for _, how := range []struct {
+		name, cgo, ldflags string
+		static             bool
+	}{
+		{name: "default"},
+		{name: "no cgo", cgo: "0", static: true},
+		{name: "static", ldflags: static(t), static: true},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			for _, program := range programs {
+				example := filepath.Dir(program)
+				t.Run(example, func(t *testing.T) {
+					bin := filepath.Join(t.TempDir(), example)
+					build := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "-ldflags", how.ldflags, "./"+example)
+					if how.cgo != "" {
+						build.Env = append(build.Environ(), "CGO_ENABLED="+how.cgo)
+					}
+					out, err := build.CombinedOutput()
+					require.NoError(t, err, "%s", out)
+					if how.static {
+						requireStatic(t, bin)
+					}
+					requireOutput(t, example, exec.Command(bin))
+				})
+			}
+		})
+	}
+	t.Run("go run", func(t *testing.T) {
+		for _, program := range programs {
+			example := filepath.Dir(program)
+			t.Run(example, func(t *testing.T) {
+				requireOutput(t, example, exec.Command("go", "run", "-buildvcs=false", "./"+example))
+			})
+		}
+	})
+}
+
+// static returns linker flags for a static program. With cgo that is a matter
+// of the C linker; without a C compiler all Go programs are static.
+func static(t *testing.T) string {
+	t.Helper()
+	cgo, err := exec.Command("go", "env", "CGO_ENABLED").Output()
+	require.NoError(t, err)
+	if strings.TrimSpace(string(cgo)) == "1" {
+		return `-linkmode external -extldflags "-static"`
+	}
+	return `-extldflags "-static"`
+}
+
+// requireStatic fails the test if the program asks for a dynamic linker.
+func requireStatic(t *testing.T, bin string) {
+	t.Helper()
+	f, err := elf.Open(bin)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	require.False(t, slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }), "not static")
+}
+
+func requireOutput(t *testing.T, example string, cmd *exec.Cmd) {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	got, err := cmd.Output()
+	require.NoError(t, err, "%s", &stderr)
+	require.Empty(t, stderr.String())
+
+	want, err := os.ReadFile(filepath.Join(example, "output.txt"))
+	if errors.Is(err, fs.ErrNotExist) {
+		want, err = os.ReadFile(filepath.Join(example, "unordered.txt"))
+		want, got = sorted(want), sorted(got)
+	}
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+}
+
+func sorted(text []byte) []byte {
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	slices.SortFunc(lines, bytes.Compare)
+	return bytes.Join(lines, nil)
+}
