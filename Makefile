@@ -25,7 +25,7 @@ demo: bin/readings.txt ## build the demo and square ten numbers, then a file of 
 # every machine.
 bin/readings.txt: Makefile
 	@mkdir -p bin
-	awk 'BEGIN { for (x = i = 1; i <= 100000; i++) { x = x * 16807 % 2147483647; printf "%.2f\n", x % 10000 / 100 - 40 } }' > $@
+	LC_ALL=C awk 'BEGIN { for (x = i = 1; i <= 100000; i++) { x = x * 16807 % 2147483647; printf "%.2f\n", x % 10000 / 100 - 40 } }' > $@
 
 .PHONY: test
 test: ## run all tests (no root, within two minutes)
@@ -52,8 +52,10 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 	$(GO) build -C tools -o ../$@ $(LINTER)
 
 .PHONY: bench
-bench: ## run all benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## measure beside Go, C and CPython; writes docs/performance.md (2 minutes)
+	$(call need,gcc,gcc libc6-dev)
+	$(GO) build -C bench -o ../bin/bench .
+	bin/bench -o docs/performance.md
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a short time (FUZZ=20000x)

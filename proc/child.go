@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	errTerminated = errors.New("proc: the process was asked to end")
+	errTerminated = errors.New("the process was asked to end")
 	errGoexit     = errors.New("the function called runtime.Goexit")
 	errNoFunction = errors.New("no function is registered under this name in the child: is Register called in a package-level variable?")
 )

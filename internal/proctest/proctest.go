@@ -75,6 +75,11 @@ func Main(m *testing.M) {
 		os.Exit(runHelper(name))
 	}
 	inMain.Store(true)
+	// Under the race detector each helper would wait a second before its end.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		fmt.Fprintln(os.Stderr, "proctest:", err)
+		os.Exit(1)
+	}
 	before := look()
 	code := m.Run()
 	if code != 0 || selected("fuzz") {
