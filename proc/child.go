@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"reflect"
@@ -32,7 +31,7 @@ var (
 // runChild is a child's whole life: take the order, run the function, answer.
 // It returns the exit code.
 func runChild(control int) int {
-	conn, err := unixConn(control)
+	conn, err := wire.NewConn(control)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "proc: control socket:", err)
 		return exitError
@@ -56,7 +55,7 @@ func runChild(control int) int {
 	return code
 }
 
-func receiveOrder(conn *net.UnixConn) (o order, arg *wire.Message, err error) {
+func receiveOrder(conn *wire.Conn) (o order, arg *wire.Message, err error) {
 	kind, m, err := wire.Recv(conn)
 	if err != nil {
 		return o, nil, err
@@ -78,7 +77,7 @@ func receiveOrder(conn *net.UnixConn) (o order, arg *wire.Message, err error) {
 
 // lifeline kills this process when the parent's end of the socket closes: the
 // parent is dead. It is as sudden as the parent-death signal that it doubles.
-func lifeline(conn *net.UnixConn) {
+func lifeline(conn *wire.Conn) {
 	for {
 		_, m, err := wire.Recv(conn)
 		if err != nil {
@@ -116,7 +115,7 @@ func dieOf(s unix.Signal) {
 // perform runs the function on the main goroutine. Of the two results one is
 // not nil. A panic is caught: this process ends, but the parent gets to know
 // why. Locks that were not released on the way stay with the dead.
-func perform(ctx context.Context, conn *net.UnixConn, name string, arg *wire.Message) (result *wire.Message, f *failure) {
+func perform(ctx context.Context, conn *wire.Conn, name string, arg *wire.Message) (result *wire.Message, f *failure) {
 	run := programs[name]
 	if run == nil {
 		text := failureOf(fmt.Errorf("start %q: %w", name, errNoFunction))
@@ -150,7 +149,7 @@ func perform(ctx context.Context, conn *net.UnixConn, name string, arg *wire.Mes
 
 // answer tells the parent, and returns the exit code. If the parent is gone,
 // nobody will look at either.
-func answer(conn *net.UnixConn, result *wire.Message, f *failure) int {
+func answer(conn *wire.Conn, result *wire.Message, f *failure) int {
 	if f == nil {
 		_ = wire.Send(conn, frameResult, result)
 		return exitOK

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"reflect"
 	"sync"
@@ -49,7 +48,7 @@ type Call[R any] struct {
 
 // watch sends the order, receives what the child answers, and waits for its
 // end, all in the background.
-func (p *Process) watch(ctx context.Context, conn *net.UnixConn, o order, arg *wire.Message) {
+func (p *Process) watch(ctx context.Context, conn *wire.Conn, o order, arg *wire.Message) {
 	children.add(p)
 	stop := context.AfterFunc(ctx, func() { p.end(context.Cause(ctx)) })
 	answered := make(chan struct{})
@@ -78,7 +77,7 @@ func (p *Process) watch(ctx context.Context, conn *net.UnixConn, o order, arg *w
 
 // converse sends what the child needs and takes what it answers. An error means
 // that the child is gone or going, which its exit code tells better.
-func (p *Process) converse(conn *net.UnixConn, o order, arg *wire.Message) {
+func (p *Process) converse(conn *wire.Conn, o order, arg *wire.Message) {
 	err := sendOrder(conn, o, arg)
 	arg.Close()
 	if err != nil {
@@ -105,7 +104,7 @@ func (p *Process) converse(conn *net.UnixConn, o order, arg *wire.Message) {
 	}
 }
 
-func sendOrder(conn *net.UnixConn, o order, arg *wire.Message) error {
+func sendOrder(conn *wire.Conn, o order, arg *wire.Message) error {
 	m, err := wire.Encode(reflect.ValueOf(o))
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -95,7 +94,7 @@ func start(ctx context.Context, fn string, arg *wire.Message, o *Options) (*Proc
 	if _, err := roster.Join(); err != nil {
 		return nil, err
 	}
-	ours, theirs, err := socketpair()
+	ours, theirs, err := wire.Pair()
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +126,7 @@ func (p *Process) exec(control *os.File, fn string) error {
 	argv := []string{fmt.Sprintf("%s: %s (%s)", filepath.Base(executable), fn, p.name)}
 	pidfd := -1
 	attr := &syscall.ProcAttr{
-		Env:   append(os.Environ(), inherit.Environ(inherit.Inherited{Control: 3, Roster: 4})),
+		Env:   append([]string{inherit.Environ(inherit.Inherited{Control: 3, Roster: 4})}, os.Environ()...), // the first of a name counts
 		Files: []uintptr{null.Fd(), 1, 2, control.Fd(), roster.File().Fd()},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
 	}
@@ -144,37 +143,6 @@ func (p *Process) exec(control *os.File, fn string) error {
 	}
 	p.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
 	return nil
-}
-
-// socketpair returns a connection and the file that is its other end.
-func socketpair() (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("socketpair: %w", err)
-	}
-	theirs := os.NewFile(uintptr(fds[1]), "control")
-	conn, err := unixConn(fds[0])
-	if err != nil {
-		_ = theirs.Close() // the error at hand says more
-		return nil, nil, err
-	}
-	return conn, theirs, nil
-}
-
-// unixConn takes over a socket.
-func unixConn(fd int) (*net.UnixConn, error) {
-	f := os.NewFile(uintptr(fd), "control")
-	defer func() { _ = f.Close() }() // the connection has a duplicate
-	c, err := net.FileConn(f)
-	if err != nil {
-		return nil, err
-	}
-	conn, ok := c.(*net.UnixConn)
-	if !ok {
-		_ = c.Close() // the error at hand says more
-		return nil, fmt.Errorf("descriptor %d is a %T", fd, c)
-	}
-	return conn, nil
 }
 
 // explain adds to the error of too few descriptors how many a child takes.

@@ -3,13 +3,15 @@
 //
 // A child is started with two descriptors and one environment variable that
 // names them. They are believed only if the socket's other end was made by this
-// process's own parent. Either way the variable is removed and the descriptors
-// are closed on exec, so that a program which the child starts sees none of it.
+// process's own parent; then they are closed on exec, and what else came along
+// from the parent is closed at once. Either way the variable is removed. So a
+// program which the child starts sees none of it.
 package inherit
 
 import (
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +44,28 @@ func init() {
 	}
 	unix.CloseOnExec(in.Control)
 	unix.CloseOnExec(in.Roster)
+	closeOthers()
 	inherited = &in
+}
+
+// closeOthers closes the descriptors that the parent, or who started that, did
+// not mark as closed on exec. The mark tells them from those that this process
+// has opened itself: the runtime does that before any package runs, and a C
+// library may.
+func closeOthers() {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return // children need /proc: the parent has found this program there
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= 2 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd) // nothing was written through it
+		}
+	}
 }
 
 // Get returns what the parent handed down, nil in a process that was not

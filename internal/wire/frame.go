@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"os"
 	"runtime"
 
@@ -31,12 +30,13 @@ const (
 	headerSize = 16
 	batchSize  = 253 // SCM_MAX_FD
 	firstChunk = 1 << 20
+	smallData  = 1 << 16 // cheaper copied than sent apart
 )
 
 // Send writes m, or an empty message if m is nil, as one frame. It does not
 // close m. It blocks while the peer does not read: a deadline or Close of c ends
 // that. If it fails, c is of no use any more. No two goroutines may send at once.
-func Send(c *net.UnixConn, kind byte, m *Message) error {
+func Send(c *Conn, kind byte, m *Message) error {
 	if m == nil {
 		m = &Message{}
 	}
@@ -46,7 +46,7 @@ func Send(c *net.UnixConn, kind byte, m *Message) error {
 	return nil
 }
 
-func send(c *net.UnixConn, kind byte, m *Message) error {
+func send(c *Conn, kind byte, m *Message) error {
 	if len(m.Files) > math.MaxUint32 {
 		return fmt.Errorf("%d descriptors are too many", len(m.Files))
 	}
@@ -56,10 +56,13 @@ func send(c *net.UnixConn, kind byte, m *Message) error {
 	binary.LittleEndian.PutUint32(header[4:], uint32(len(m.Files)))
 	binary.LittleEndian.PutUint64(header[8:], uint64(len(m.Data)))
 
+	if len(m.Files) == 0 && len(m.Data) <= smallData {
+		return write(c, append(header, m.Data...)) // one system call, one wake-up
+	}
 	if len(m.Files) == 0 {
-		both := net.Buffers{header, m.Data}
-		_, err := both.WriteTo(c)
-		return err
+		if err := write(c, header); err != nil {
+			return err
+		}
 	}
 	for b, files := header, m.Files; len(files) > 0; b = b[:1] {
 		n := min(len(files), batchSize)
@@ -72,14 +75,14 @@ func send(c *net.UnixConn, kind byte, m *Message) error {
 }
 
 // sendFiles writes b and passes files with its first byte.
-func sendFiles(c *net.UnixConn, b []byte, files []*os.File) error {
+func sendFiles(c *Conn, b []byte, files []*os.File) error {
 	fds := make([]int, len(files))
 	for i, f := range files {
 		if err := control(f, func(fd uintptr) error { fds[i] = int(fd); return nil }); err != nil {
 			return err
 		}
 	}
-	n, _, err := c.WriteMsgUnix(b, unix.UnixRights(fds...), nil)
+	n, err := c.writeMsg(b, unix.UnixRights(fds...))
 	runtime.KeepAlive(files)
 	if err != nil {
 		return err
@@ -87,7 +90,7 @@ func sendFiles(c *net.UnixConn, b []byte, files []*os.File) error {
 	return write(c, b[n:])
 }
 
-func write(c *net.UnixConn, b []byte) error {
+func write(c *Conn, b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -104,7 +107,7 @@ func write(c *net.UnixConn, b []byte) error {
 // are no frame match ErrFormat. After any error c is of no use any more, and
 // all descriptors that were received are closed. No two goroutines may receive
 // at once.
-func Recv(c *net.UnixConn) (kind byte, m *Message, err error) {
+func Recv(c *Conn) (kind byte, m *Message, err error) {
 	m = &Message{}
 	if kind, err = recv(c, m); err != nil {
 		m.Close()
@@ -116,7 +119,7 @@ func Recv(c *net.UnixConn) (kind byte, m *Message, err error) {
 	return kind, m, nil
 }
 
-func recv(c *net.UnixConn, m *Message) (kind byte, err error) {
+func recv(c *Conn, m *Message) (kind byte, err error) {
 	header := make([]byte, headerSize)
 	oob := make([]byte, unix.CmsgSpace(4*batchSize))
 	for n := 0; n < headerSize; {
@@ -156,8 +159,8 @@ func recv(c *net.UnixConn, m *Message) (kind byte, err error) {
 
 // recvFiles reads some bytes and appends the descriptors that came with them to
 // the files of m.
-func recvFiles(c *net.UnixConn, b, oob []byte, m *Message) (n int, err error) {
-	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+func recvFiles(c *Conn, b, oob []byte, m *Message) (n int, err error) {
+	n, oobn, flags, err := c.readMsg(b, oob)
 	if oobn > 0 {
 		if err := m.take(oob[:oobn]); err != nil {
 			return 0, err
@@ -174,8 +177,7 @@ func recvFiles(c *net.UnixConn, b, oob []byte, m *Message) (n int, err error) {
 	return n, nil
 }
 
-// take appends the descriptors of a control message. They are close-on-exec:
-// package net asks for that.
+// take appends the descriptors of a control message.
 func (m *Message) take(oob []byte) error {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -198,7 +200,7 @@ func (m *Message) take(oob []byte) error {
 
 // recvData reads n bytes. The length is the claim of the peer, so memory is
 // taken as the bytes arrive.
-func recvData(c *net.UnixConn, n int) ([]byte, error) {
+func recvData(c *Conn, n int) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}

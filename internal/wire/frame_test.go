@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"os"
 	"runtime"
 	"testing"
@@ -100,9 +99,9 @@ func TestRecvRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, b := pair(t)
 			before := descriptors(t)
-			_, _, err := a.WriteMsgUnix(tt.bytes, unix.UnixRights(tt.fds...), nil)
+			_, err := a.writeMsg(tt.bytes, unix.UnixRights(tt.fds...))
 			require.NoError(t, err)
-			require.NoError(t, a.CloseWrite())
+			closeWrite(t, a)
 			var start, end runtime.MemStats
 			runtime.ReadMemStats(&start)
 			_, m, err := Recv(b)
@@ -136,10 +135,10 @@ func TestRecvWithoutRoom(t *testing.T) {
 // A receiver or sender that is kept waiting ends by deadline.
 func TestDeadline(t *testing.T) {
 	a, b := pair(t)
-	require.NoError(t, b.SetReadDeadline(time.Now()))
+	require.NoError(t, b.file.SetReadDeadline(time.Now()))
 	_, _, err := Recv(b)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-	require.NoError(t, a.SetWriteDeadline(time.Now()))
+	require.NoError(t, a.file.SetWriteDeadline(time.Now()))
 	require.ErrorIs(t, Send(a, 0, &Message{Data: make([]byte, 10)}), os.ErrDeadlineExceeded)
 }
 
@@ -158,9 +157,9 @@ func FuzzRecv(f *testing.F) {
 		if pass {
 			oob = unix.UnixRights(1)
 		}
-		go func(c *net.UnixConn) {
-			c.WriteMsgUnix(stream, oob, nil)
-			c.CloseWrite()
+		go func(c *Conn) {
+			c.writeMsg(stream, oob)
+			closeWrite(t, c)
 		}(a)
 		for {
 			_, m, err := Recv(b)

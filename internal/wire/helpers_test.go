@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"net"
 	"os"
 	"reflect"
 	"syscall"
@@ -57,16 +56,14 @@ func memfd(t testing.TB, content string) *os.File {
 }
 
 // pair returns two connected sockets, closed by the test's cleanup.
-func pair(t testing.TB) (a, b *net.UnixConn) {
+func pair(t testing.TB) (a, b *Conn) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	conn := func(fd int) *net.UnixConn {
-		f := os.NewFile(uintptr(fd), "socket")
-		defer f.Close()
-		c, err := net.FileConn(f)
+	conn := func(fd int) *Conn {
+		c, err := NewConn(fd)
 		require.NoError(t, err)
-		t.Cleanup(func() { c.Close() })
-		return c.(*net.UnixConn)
+		t.Cleanup(func() { _ = c.Close() })
+		return c
 	}
 	return conn(fds[0]), conn(fds[1])
 }
@@ -94,4 +91,9 @@ func roundTrip(t testing.TB, v any) any {
 	to := reflect.New(reflect.TypeOf(v)).Elem()
 	require.NoError(t, Decode(m, to))
 	return to.Interface()
+}
+
+// closeWrite ends the stream to c's peer.
+func closeWrite(t testing.TB, c *Conn) {
+	require.NoError(t, control(c.file, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_WR) }))
 }

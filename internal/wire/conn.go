@@ -1,0 +1,101 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Conn is one end of a stream socket between two processes of a machine. It
+// does what package net would, but a program that imports net is linked with
+// the C library as a rule, and starts more slowly for that.
+type Conn struct {
+	file *os.File
+	raw  syscall.RawConn
+}
+
+// NewConn takes over a descriptor of a stream socket. It is closed if that
+// fails.
+func NewConn(fd int) (*Conn, error) {
+	if err := unix.SetNonblock(fd, true); err != nil { // so that Go polls it
+		_ = unix.Close(fd) // the error at hand says more
+		return nil, fmt.Errorf("descriptor %d: %w", fd, err)
+	}
+	file := os.NewFile(uintptr(fd), "socket")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		_ = file.Close() // the error at hand says more
+		return nil, err
+	}
+	return &Conn{file, raw}, nil
+}
+
+// Pair returns a connection, and the file that is its other end.
+func Pair() (*Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "socket")
+	ours, err := NewConn(fds[0])
+	if err != nil {
+		_ = theirs.Close() // the error at hand says more
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// Close closes the connection, and ends what is being sent and received.
+func (c *Conn) Close() error { return c.file.Close() }
+
+// CloseRead ends the stream from the peer, after what it has sent already.
+func (c *Conn) CloseRead() error {
+	var err error
+	if failed := c.raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_RD) }); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// Read reads some bytes, without descriptors: those that come along are closed
+// by the kernel.
+func (c *Conn) Read(b []byte) (int, error) { return c.file.Read(b) }
+
+// Write writes all of b.
+func (c *Conn) Write(b []byte) (int, error) { return c.file.Write(b) }
+
+// readMsg reads some bytes, and the control messages that came with them.
+// Descriptors among them are close-on-exec.
+func (c *Conn) readMsg(b, oob []byte) (n, oobn, flags int, err error) {
+	failed := c.raw.Read(func(fd uintptr) bool {
+		for {
+			n, oobn, flags, _, err = unix.Recvmsg(int(fd), b, oob, unix.MSG_CMSG_CLOEXEC)
+			if !errors.Is(err, unix.EINTR) {
+				return !errors.Is(err, unix.EAGAIN)
+			}
+		}
+	})
+	if failed != nil {
+		return 0, 0, 0, failed
+	}
+	return n, oobn, flags, err
+}
+
+// writeMsg writes some of b, with the control messages at its first byte.
+func (c *Conn) writeMsg(b, oob []byte) (n int, err error) {
+	failed := c.raw.Write(func(fd uintptr) bool {
+		for {
+			n, err = unix.SendmsgN(int(fd), b, oob, nil, unix.MSG_NOSIGNAL)
+			if !errors.Is(err, unix.EINTR) {
+				return !errors.Is(err, unix.EAGAIN)
+			}
+		}
+	})
+	if failed != nil {
+		return 0, failed
+	}
+	return n, err
+}
