@@ -110,6 +110,7 @@ func (a *Array[T]) View() []T {
 // walk, not a snapshot. For a snapshot use Copy.
 func (a *Array[T]) All() iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
+		a.needOpen()
 		for i := range a.view {
 			if !yield(i, a.At(i)) {
 				return

@@ -16,6 +16,7 @@ func Text(a *Array[byte]) []byte {
 // is room. Other bytes stay as they are. A text longer than the array is
 // ErrSize, and nothing changes.
 func SetText(a *Array[byte], text []byte) error {
+	a.needOpen()
 	if len(text) > a.Len() {
 		return &Error{Op: "set text", Err: fmt.Errorf("%w: a text of %d bytes in an array of %d", ErrSize, len(text), a.Len())}
 	}

@@ -80,13 +80,6 @@ func mapFile(f *os.File, owned bool) (_ *mapping, err error) {
 	return m, nil
 }
 
-// retain adds a reference for another object of this process.
-func (m *mapping) retain() {
-	mappings.mu.Lock()
-	defer mappings.mu.Unlock()
-	m.refs++
-}
-
 // release drops a reference; the last one unmaps.
 func (m *mapping) release() error {
 	mappings.mu.Lock()
@@ -105,8 +98,8 @@ func control(f *os.File, fn func(fd int) error) error {
 		return err
 	}
 	var failed error
-	if err := c.Control(func(fd uintptr) { failed = fn(int(fd)) }); err != nil {
-		return err
+	if c.Control(func(fd uintptr) { failed = fn(int(fd)) }) != nil {
+		return ErrClosed // the only reason there is; the error itself does not match it
 	}
 	return failed
 }

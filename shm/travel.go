@@ -104,16 +104,17 @@ func (o *object[T]) openLock(t ticket) error {
 	if err != nil {
 		return err
 	}
+	var lock psync.Locker
 	if t.Recursive {
-		o.lock, err = lockAt[psync.RMutex](m, t.LockOffset)
+		lock, err = lockAt[psync.RMutex](m, t.LockOffset)
 	} else {
-		o.lock, err = lockAt[psync.Mutex](m, t.LockOffset)
+		lock, err = lockAt[psync.Mutex](m, t.LockOffset)
 	}
 	if err != nil {
 		_ = m.release() // the error at hand says more
 		return err
 	}
-	o.lockIn = m
+	o.lock, o.lockIn = lock, m
 	return nil
 }
 
