@@ -94,6 +94,6 @@ func roundTrip(t testing.TB, v any) any {
 }
 
 // closeWrite ends the stream to c's peer.
-func closeWrite(t testing.TB, c *Conn) {
-	require.NoError(t, control(c.file, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_WR) }))
+func closeWrite(c *Conn) error {
+	return control(c.file, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_WR) })
 }
