@@ -192,13 +192,22 @@ func (p *Process) Join(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	if p.failure != nil {
+	switch {
+	case p.failure != nil && p.reason() != nil:
+		return fmt.Errorf("%w (it was ended: %w)", p.failure, p.reason())
+	case p.failure != nil:
 		return p.failure
-	}
-	if p.code != 0 {
+	case p.code != 0:
 		return p.exitError()
 	}
 	return nil
+}
+
+// reason returns the context's cause if its end ended the process.
+func (p *Process) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cause
 }
 
 // Result waits as Join does and returns what the function returned. A result
@@ -230,9 +239,7 @@ func (c *Call[R]) Result(ctx context.Context) (R, error) {
 }
 
 func (p *Process) exitError() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return &ExitError{Name: p.name, Pid: p.pid, Code: p.code, Err: p.cause}
+	return &ExitError{Name: p.name, Pid: p.pid, Code: p.code, Err: p.reason()}
 }
 
 // Terminate asks the process to end, and returns at once: SIGTERM, which

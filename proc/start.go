@@ -127,7 +127,7 @@ func (p *Process) exec(control *os.File, fn string) error {
 	pidfd := -1
 	attr := &syscall.ProcAttr{
 		Env:   append([]string{inherit.Environ(inherit.Inherited{Control: 3, Roster: 4})}, os.Environ()...), // the first of a name counts
-		Files: []uintptr{null.Fd(), 1, 2, control.Fd(), roster.File().Fd()},
+		Files: []uintptr{null.Fd(), os.Stdout.Fd(), os.Stderr.Fd(), control.Fd(), roster.File().Fd()},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
 	}
 	roster.OnKeeper(func() {
@@ -154,5 +154,5 @@ func explain(err error) error {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return err
 	}
-	return fmt.Errorf("%w: a child takes 2 descriptors while it runs and 6 more for a moment at its start, and this process may have %d", err, limit.Cur)
+	return fmt.Errorf("%w: a child takes 2 descriptors while it runs and 4 more for a moment at its start, and this process may have %d", err, limit.Cur)
 }
