@@ -54,10 +54,13 @@ func now() Deadline {
 // refuses futex_waitv.
 var noWaitV atomic.Bool
 
+// zero is a word that nobody changes. It lies where a Waiter can find it: a
+// local variable would move with its stack.
+var zero atomic.Uint32
+
 // WaitVSupported reports whether futex_waitv works here, by trying it.
 func WaitVSupported() bool {
-	var word atomic.Uint32
-	_ = WaitV([]Waiter{Watch(&word, 1)}, 0) // never sleeps: the word is 0
+	_ = WaitV([]Waiter{Watch(&zero, 1)}, 0) // never sleeps: the word is 0
 	return !noWaitV.Load()
 }
 

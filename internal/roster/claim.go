@@ -29,10 +29,6 @@ func (t *table) claim() (ID, error) {
 	if list.register() == nil { // else an old seccomp profile
 		live |= waiters
 	}
-	var flags uint32
-	if registerMembarrier() {
-		flags = flagMembarrier
-	}
 
 	n := uint32(len(t.slots))
 	for range n {
@@ -58,7 +54,6 @@ func (t *table) claim() (ID, error) {
 		generation := s.generation.Add(1)
 		futex.Wake(&s.live, futex.All) // who looked between 22 and 23 took us for the earlier owner
 		probe.At(probe.Claim24)
-		s.flags.Store(flags)
 		s.pid.Store(uint32(os.Getpid()))
 		s.start.Store(startTime(os.Getpid()))
 		probe.At(probe.Claim25)
@@ -71,8 +66,8 @@ func (t *table) claim() (ID, error) {
 }
 
 // owner returns what step 24 wrote of the slot's owner.
-func (s *slot) owner() (pid int, start uint64, flags uint32) {
-	return int(s.pid.Load()), s.start.Load(), s.flags.Load()
+func (s *slot) owner() (pid int, start uint64) {
+	return int(s.pid.Load()), s.start.Load()
 }
 
 // alive judges the slot's present owner by the value of its liveness word. The

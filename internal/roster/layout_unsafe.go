@@ -16,7 +16,6 @@ var (
 	_ [slotSize]byte = [unsafe.Sizeof(slot{})]byte{}
 	_ [4]byte        = [unsafe.Offsetof(slot{}.generation)]byte{}
 	_ [8]byte        = [unsafe.Offsetof(slot{}.pid)]byte{}
-	_ [12]byte       = [unsafe.Offsetof(slot{}.flags)]byte{}
 	_ [16]byte       = [unsafe.Offsetof(slot{}.start)]byte{}
 )
 

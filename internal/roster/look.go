@@ -62,11 +62,11 @@ func Fence(id ID) {
 	if s == nil {
 		return
 	}
-	pid, start, flags := s.owner() // before the generation: a new owner writes them after it
+	pid, start := s.owner() // before the generation: a new owner writes them after it
 	if s.generation.Load()&genMask != id.generation() {
 		return // who claimed the slot anew has fenced already
 	}
-	fence(pid, start, flags)
+	fence(pid, start)
 }
 
 func slotOf(id ID) *slot {

@@ -36,7 +36,7 @@ func enter() (*table, ID, error) {
 		}
 		return t, id, nil
 	}
-	t, id, err := claimIn(openPath(fmt.Sprintf("/dev/shm/multiproc-%d.v%d", os.Geteuid(), version)))
+	t, id, err := claimIn(openPath(usual()))
 	if err == nil {
 		return t, id, nil
 	}
@@ -46,6 +46,9 @@ func enter() (*table, ID, error) {
 	}
 	return t, id, nil
 }
+
+// usual returns the path of the user's table. It is a variable for the tests.
+var usual = func() string { return fmt.Sprintf("/dev/shm/multiproc-%d.v%d", os.Geteuid(), version) }
 
 func claimIn(t *table, err error) (*table, ID, error) {
 	if err != nil {

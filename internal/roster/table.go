@@ -53,7 +53,7 @@ type header struct {
 //	  0    4 live       L, see the package comment
 //	  4    4 generation raised at each claim
 //	  8    4 pid
-//	 12    4 flags      1: can be reached by membarrier
+//	 12    4 -          zero
 //	 16    8 start      start time in clock ticks after boot; with the pid it names the process
 //	 24   40 -          zero
 type slot struct {
@@ -61,7 +61,7 @@ type slot struct {
 	live       atomic.Uint32
 	generation atomic.Uint32
 	pid        atomic.Uint32
-	flags      atomic.Uint32
+	_          uint32
 	start      atomic.Uint64
 	_          [40]byte
 }
@@ -72,9 +72,6 @@ const (
 	ownerDied = 1 << 30 // FUTEX_OWNER_DIED
 	tidMask   = 1<<30 - 1
 )
-
-// The bits of slot.flags.
-const flagMembarrier = 1
 
 // A table is a mapped roster.
 type table struct {

@@ -1,0 +1,101 @@
+package roster
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/proctest"
+)
+
+// TestDeath ends a process in every way there is. Each must be seen, must wake
+// who sleeps on the liveness word, and must let a fence end.
+func TestDeath(t *testing.T) {
+	tell := func(order string) func(*testing.T, *proctest.Proc) {
+		return func(t *testing.T, p *proctest.Proc) { p.Tell(t, order) }
+	}
+	signal := func(sig unix.Signal) func(*testing.T, *proctest.Proc) {
+		return func(t *testing.T, p *proctest.Proc) { require.NoError(t, p.Signal(sig)) }
+	}
+	for _, tt := range []struct {
+		name    string
+		end     func(*testing.T, *proctest.Proc)
+		running bool // the process goes on as another program
+	}{
+		{"SIGKILL", signal(unix.SIGKILL), false},
+		{"SIGTERM", signal(unix.SIGTERM), false},
+		{"return from main", tell("return"), false},
+		{"os.Exit", tell("exit"), false},
+		{"exec of a program with one thread", tell("exec of a shell"), true},
+		{"exec of a program with many threads", tell("exec of a Go program"), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			_, path := newTable(t, 2)
+			p, id := start(t, path)
+			s := Look(id)
+			require.True(t, s.Alive)
+			require.False(t, s.Unwatched)
+			require.Equal(t, p.Pid(), s.Pid)
+
+			woken := watch(t, id)
+			tt.end(t, p)
+			await(t, "the sleeper on the liveness word", woken)
+			require.Equal(t, Sight{Pid: p.Pid()}, Look(id))
+			if tt.running {
+				p.Expect(t, "still here")
+			}
+			fenced := make(chan struct{})
+			go func() {
+				defer close(fenced)
+				Fence(id)
+			}()
+			await(t, "the fence", fenced)
+		})
+	}
+}
+
+// TestPassOn has several sleepers on one liveness word. The kernel wakes one of
+// them.
+func TestPassOn(t *testing.T) {
+	_, path := newTable(t, 1)
+	p, id := start(t, path)
+	s := Look(id)
+	var sleepers []<-chan struct{}
+	for range 5 {
+		sleepers = append(sleepers, watch(t, id))
+	}
+	s.PassOn() // the process lives: nobody is woken
+	p.Kill(t)
+	s.PassOn()
+	for _, woken := range sleepers {
+		await(t, "a sleeper on the liveness word", woken)
+	}
+}
+
+// TestSuccessor is there for the leak check, which wants each helper started;
+// the members that turn into it are not seen.
+func TestSuccessor(t *testing.T) { successor.Start(t, nil).Expect(t, "still here") }
+
+func TestStoppedIsAlive(t *testing.T) {
+	_, path := newTable(t, 1)
+	p, id := start(t, path)
+	before := Look(id)
+	p.Stop(t)
+	require.Equal(t, before, Look(id))
+	require.True(t, before.Alive)
+	p.Cont(t)
+	p.Tell(t, "return")
+	require.NoError(t, p.Wait(t))
+	require.False(t, Look(id).Alive)
+}
+
+// TestFork reads the identity in a process that was forked without exec, as C
+// code may do: it is nobody.
+func TestFork(t *testing.T) {
+	_, path := newTable(t, 1)
+	p := forker.Start(t, nil, path)
+	admitted(t, p)
+	p.Expect(t, "the fork exits with 0")
+}
