@@ -31,28 +31,44 @@ var (
 // runChild is a child's whole life: take the order, run the function, answer.
 // It returns the exit code.
 func runChild(control int) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	end := &ending{cancel: cancel}
+	obedient := make(chan struct{})
+	go func() { // takes a fraction of a millisecond
+		end.obeySignals()
+		close(obedient)
+	}()
 	conn, err := wire.NewConn(control)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "proc: control socket:", err)
 		return exitError
 	}
 	o, arg, err := receiveOrder(conn)
+	<-obedient
 	if err != nil {
-		// The parent is gone, or was not a parent at all.
-		return exitError
+		dieOf(unix.SIGTERM) // the parent has changed its mind, or has gone
 	}
 	self.Store(&identity{Info: Info{Name: o.Name, Pid: os.Getpid()}, parent: &o.Parent})
-	_ = os.WriteFile("/proc/self/comm", []byte("mp:"+o.Func), 0) // a name for people; cut to 15 bytes
-	go lifeline(conn)
+	nameProcess(o.Func)
+	go lifeline(conn, end)
 
-	ctx, cancel := context.WithCancelCause(context.Background())
-	terminated := obeySignals(cancel)
 	result, f := perform(ctx, conn, o.Func, arg)
 	code := answer(conn, result, f)
-	if terminated.Load() {
+	if end.asked.Load() {
 		dieOf(unix.SIGTERM)
 	}
 	return code
+}
+
+// nameProcess sets the name that ps and top show, which the kernel cuts to 15
+// bytes. It is for people only, so errors do not matter.
+func nameProcess(fn string) {
+	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = unix.Write(fd, []byte("mp:"+fn))
+	_ = unix.Close(fd)
 }
 
 func receiveOrder(conn *wire.Conn) (o order, arg *wire.Message, err error) {
@@ -75,34 +91,46 @@ func receiveOrder(conn *wire.Conn) (o order, arg *wire.Message, err error) {
 	return o, arg, err
 }
 
-// lifeline kills this process when the parent's end of the socket closes: the
-// parent is dead. It is as sudden as the parent-death signal that it doubles.
-func lifeline(conn *wire.Conn) {
+// An ending is the request to end, from the parent or by a signal.
+type ending struct {
+	asked  atomic.Bool
+	cancel context.CancelCauseFunc // of the function's context
+}
+
+func (e *ending) ask() {
+	e.asked.Store(true)
+	e.cancel(errTerminated)
+}
+
+// lifeline watches the parent. It sends no more: the process is to end. It has
+// closed its end: it is dead, and this process goes as suddenly as by the
+// parent-death signal that this doubles.
+func lifeline(conn *wire.Conn, e *ending) {
 	for {
 		_, m, err := wire.Recv(conn)
 		if err != nil {
-			dieOf(unix.SIGKILL)
+			break
 		}
 		m.Close() // of a later version
 	}
+	e.ask()
+	_ = conn.AwaitClose() // an error means as much
+	dieOf(unix.SIGKILL)
 }
 
-// obeySignals makes SIGTERM cancel the function's context. SIGINT, which a
-// terminal sends to parent and children alike, is left to the parent: caught,
-// not ignored, because programs that this one starts would inherit that.
-func obeySignals(cancel context.CancelCauseFunc) (terminated *atomic.Bool) {
-	terminated = new(atomic.Bool)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
+// obeySignals makes SIGTERM ask this process to end. SIGINT, which a terminal
+// sends to parent and children alike, is left to the parent: caught, not
+// ignored, because programs that this one starts would inherit that.
+func (e *ending) obeySignals() {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGTERM, unix.SIGINT)
 	go func() {
-		for s := range signals {
+		for s := range caught {
 			if s == unix.SIGTERM {
-				terminated.Store(true)
-				cancel(errTerminated)
+				e.ask()
 			}
 		}
 	}()
-	return terminated
 }
 
 // dieOf ends this process by the signal, so that the parent sees that.

@@ -38,7 +38,8 @@
 //
 // When its function returns or panics, or something kills it. When the parent
 // ends, in any way, its children are killed. When the context given to Start
-// ends, or Terminate is called, the child gets SIGTERM, which cancels the
-// context of its function, and SIGKILL when the grace period is over. SIGINT,
-// which Ctrl-C sends to parent and children alike, is left to the parent.
+// ends, or Terminate is called, the context of the child's function is
+// cancelled, and the child is killed if it has not ended when the grace period
+// is over. A SIGTERM from elsewhere cancels the context, too. SIGINT, which
+// Ctrl-C sends to parent and children alike, is left to the parent.
 package proc

@@ -23,6 +23,7 @@ type Process struct {
 	pid   int
 	grace time.Duration
 	pidfd *os.File
+	conn  *wire.Conn
 
 	ending sync.Once  // the first Terminate, Kill, or end of the context
 	cause  error      // why we ended it; under mu
@@ -48,19 +49,19 @@ type Call[R any] struct {
 
 // watch sends the order, receives what the child answers, and waits for its
 // end, all in the background.
-func (p *Process) watch(ctx context.Context, conn *wire.Conn, o order, arg *wire.Message) {
+func (p *Process) watch(ctx context.Context, o order, arg *wire.Message) {
 	children.add(p)
 	stop := context.AfterFunc(ctx, func() { p.end(context.Cause(ctx)) })
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		p.converse(conn, o, arg)
+		p.converse(o, arg)
 	}()
 	go func() {
 		p.awaitExit()
 		// All that the child sent is in our socket. Whoever else may have a
 		// copy of its end is not waited for.
-		_ = conn.CloseRead() // then a read finds the rest, and the end
+		_ = p.conn.CloseRead() // then a read finds the rest, and the end
 		<-answered
 		stop()
 		p.mu.Lock()
@@ -68,7 +69,7 @@ func (p *Process) watch(ctx context.Context, conn *wire.Conn, o order, arg *wire
 			p.timer.Stop()
 		}
 		p.mu.Unlock()
-		_ = conn.Close()    // nothing is left in it
+		_ = p.conn.Close()  // nothing is left in it
 		_ = p.pidfd.Close() // signals are no-ops from here on
 		children.remove(p)
 		close(p.done)
@@ -77,14 +78,14 @@ func (p *Process) watch(ctx context.Context, conn *wire.Conn, o order, arg *wire
 
 // converse sends what the child needs and takes what it answers. An error means
 // that the child is gone or going, which its exit code tells better.
-func (p *Process) converse(conn *wire.Conn, o order, arg *wire.Message) {
-	err := sendOrder(conn, o, arg)
+func (p *Process) converse(o order, arg *wire.Message) {
+	err := sendOrder(p.conn, o, arg)
 	arg.Close()
 	if err != nil {
 		return
 	}
 	for {
-		kind, m, err := wire.Recv(conn)
+		kind, m, err := wire.Recv(p.conn)
 		if err != nil {
 			return
 		}
@@ -242,10 +243,11 @@ func (p *Process) exitError() error {
 	return &ExitError{Name: p.name, Pid: p.pid, Code: p.code, Err: p.reason()}
 }
 
-// Terminate asks the process to end, and returns at once: SIGTERM, which
-// cancels the context of its function, and SIGKILL when the grace period is
-// over. Processes that it started are killed when it ends. Terminate does
-// nothing if the process has ended.
+// Terminate asks the process to end, and returns at once. The context of its
+// function is cancelled, and after the function's return the process ends by
+// SIGTERM; one that has not ended when the grace period is over gets SIGKILL.
+// Processes that it started are killed when it ends. Terminate does nothing if
+// the process has ended.
 func (p *Process) Terminate() { p.end(nil) }
 
 // Kill kills the process: SIGKILL. It does nothing if the process has ended.
@@ -256,7 +258,7 @@ func (p *Process) end(cause error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.cause = cause
-		p.signal(unix.SIGTERM)
+		_ = p.conn.CloseWrite() // closed: the process has ended
 		p.timer = time.AfterFunc(p.grace, p.Kill)
 	})
 }

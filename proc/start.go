@@ -104,7 +104,8 @@ func start(ctx context.Context, fn string, arg *wire.Message, o *Options) (*Proc
 		_ = ours.Close() // the error at hand says more
 		return nil, err
 	}
-	p.watch(ctx, ours, order{Func: fn, Name: p.name, Parent: Current()}, arg)
+	p.conn = ours
+	p.watch(ctx, order{Func: fn, Name: p.name, Parent: Current()}, arg)
 	return p, nil
 }
 

@@ -52,12 +52,26 @@ func Pair() (*Conn, *os.File, error) {
 func (c *Conn) Close() error { return c.file.Close() }
 
 // CloseRead ends the stream from the peer, after what it has sent already.
-func (c *Conn) CloseRead() error {
-	var err error
-	if failed := c.raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_RD) }); failed != nil {
-		return failed
-	}
-	return err
+func (c *Conn) CloseRead() error { return c.shutdown(unix.SHUT_RD) }
+
+// CloseWrite ends the stream to the peer, after what was sent already.
+func (c *Conn) CloseWrite() error { return c.shutdown(unix.SHUT_WR) }
+
+func (c *Conn) shutdown(how int) error {
+	return control(c.file, func(fd uintptr) error { return unix.Shutdown(int(fd), how) })
+}
+
+// AwaitClose blocks, in a thread, until the peer has closed its end: until
+// nobody has it any more, not only until the peer sends no more.
+func (c *Conn) AwaitClose() error {
+	return control(c.file, func(fd uintptr) error {
+		for {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, -1) // POLLHUP needs no asking
+			if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+				return err
+			}
+		}
+	})
 }
 
 // Read reads some bytes, without descriptors: those that come along are closed

@@ -101,7 +101,7 @@ func TestRecvRefuses(t *testing.T) {
 			before := descriptors(t)
 			_, err := a.writeMsg(tt.bytes, unix.UnixRights(tt.fds...))
 			require.NoError(t, err)
-			require.NoError(t, closeWrite(a))
+			require.NoError(t, a.CloseWrite())
 			var start, end runtime.MemStats
 			runtime.ReadMemStats(&start)
 			_, m, err := Recv(b)
@@ -159,7 +159,7 @@ func FuzzRecv(f *testing.F) {
 		}
 		go func(c *Conn) {
 			_, _ = c.writeMsg(stream, oob) // the receiver may be done with it before
-			_ = closeWrite(c)
+			_ = c.CloseWrite()
 		}(a)
 		for {
 			_, m, err := Recv(b)

@@ -92,8 +92,3 @@ func roundTrip(t testing.TB, v any) any {
 	require.NoError(t, Decode(m, to))
 	return to.Interface()
 }
-
-// closeWrite ends the stream to c's peer.
-func closeWrite(c *Conn) error {
-	return control(c.file, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_WR) })
-}
