@@ -18,7 +18,7 @@ var shadow [4096]uint32
 
 func shadowOf(word *atomic.Uint64) unsafe.Pointer {
 	a := uintptr(unsafe.Pointer(word))
-	return unsafe.Pointer(&shadow[(a>>2^a>>14)%uintptr(len(shadow))])
+	return unsafe.Pointer(&shadow[(a>>3^a>>15)%uintptr(len(shadow))])
 }
 
 // Acquire tells the race detector that the lock at word was taken.

@@ -70,7 +70,8 @@ func keep(result chan<- error) {
 // OnKeeper runs f on the keeper's thread and waits for it. A child started
 // there with a parent-death signal gets it when the process ends; started from
 // any other thread, it gets it when that thread ends, which may be any time.
-// The process must have joined.
+// The process must have joined. f must not execute another program: the kernel
+// would then not mark this process as dead.
 func OnKeeper(f func()) {
 	done := make(chan struct{})
 	errands <- func() {
