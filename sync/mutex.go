@@ -91,7 +91,8 @@ func (m *Mutex) LockContext(ctx context.Context) error {
 }
 
 // TryLock locks m if it is free, and never waits. It does not take a lock whose
-// holder died.
+// holder died, nor one that is kept for a process that has waited too long, even
+// if that one is stopped.
 func (m *Mutex) TryLock() bool {
 	if !tryLock(&m.word) {
 		return false

@@ -281,12 +281,21 @@ func release(word *atomic.Uint64, me roster.ID) {
 	}
 }
 
+// tryLock takes the lock if it is free, unmarked, and not kept for a living
+// heir.
 func tryLock(word *atomic.Uint64) bool {
 	me, err := roster.Join()
 	if err != nil {
 		panic(fmt.Errorf("psync: %w", err))
 	}
-	return word.CompareAndSwap(0, uint64(me))
+	if word.CompareAndSwap(0, uint64(me)) {
+		return true
+	}
+	w := word.Load()
+	if ownerOf(w) != 0 || w&wordA != 0 || heirOf(w) != 0 && roster.Look(heirOf(w)).Alive {
+		return false
+	}
+	return word.CompareAndSwap(w, uint64(me)|wordW)
 }
 
 // markConsistent is step 9.

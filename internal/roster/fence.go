@@ -26,7 +26,7 @@ func fence(pid int, start uint64) {
 		return
 	}
 	var other time.Time // since when the pid seems to run another program
-	for pause := shortest; ; pause = min(2*pause, longest) {
+	for looks := 0; ; looks++ {
 		switch state, err := examine(pid, start); {
 		case err != nil:
 			awaitEnd(pid, start)
@@ -40,20 +40,20 @@ func fence(pid int, start uint64) {
 		case time.Since(other) > time.Second:
 			return
 		}
-		nap(pause)
+		nap(looks)
 	}
 }
 
-// Pauses between two looks. Threads end within some tens of microseconds if
-// there is a processor for them.
-const (
-	shortest = 20 * time.Microsecond
-	longest  = time.Millisecond
-)
-
-// nap is time.Sleep for times that Go's timers would round up to 1 ms.
-func nap(d time.Duration) {
-	ts := unix.NsecToTimespec(int64(d))
+// nap lets the dying threads have the processor: they need some tens of
+// microseconds, less than any timer's grain. Then it sleeps, at most 1 ms, past
+// Go's timers, which would round shorter times up to that.
+func nap(looks int) {
+	const yields = 20
+	if looks < yields {
+		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // never fails
+		return
+	}
+	ts := unix.NsecToTimespec(min(int64(looks-yields+1)*int64(50*time.Microsecond), int64(time.Millisecond)))
 	_ = unix.Nanosleep(&ts, nil) // a signal ends it early: no harm
 }
 

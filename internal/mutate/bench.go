@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A bench builds and runs tests of broken packages.
+type bench struct {
+	dir     string             // for overlays and test programs
+	sound   map[string]outcome // tests that were run without the mutant
+	built   int
+	verbose bool
+}
+
+// A verdict says whether a mutant was caught, and by what.
+type verdict struct {
+	caught bool
+	how    string
+}
+
+// judge tries one mutant. Its test must pass first without it.
+func (b *bench) judge(ctx context.Context, m mutant) (verdict, error) {
+	key := fmt.Sprint(m.pkg, m.tags, m.test, m.without)
+	sound, known := b.sound[key]
+	if !known {
+		var err error
+		if sound, err = b.test(ctx, m, m.without); err != nil {
+			return verdict{}, err
+		}
+		b.sound[key] = sound
+	}
+	switch {
+	case sound.failed:
+		return verdict{how: fmt.Sprintf("%s %s without it as well:\n%s", m.test, sound.how, sound.output)}, nil
+	case !sound.ran:
+		return verdict{how: fmt.Sprintf("there is no %s", m.test)}, nil
+	}
+	broken, err := b.test(ctx, m, append(m.edits, m.without...))
+	if err != nil {
+		return verdict{}, err
+	}
+	if b.verbose {
+		fmt.Print(broken.output)
+	}
+	if !broken.failed {
+		return verdict{how: m.test + " passes"}, nil
+	}
+	how := fmt.Sprintf("%s %s", m.test, broken.how)
+	if len(m.without) > 0 {
+		how += ", with the back-up gone"
+	}
+	return verdict{true, how}, nil
+}
+
+// An outcome is how a test went.
+type outcome struct {
+	ran, failed bool
+	how         string
+	output      string
+}
+
+// test runs the mutant's test in a tree with the edits. A test that does not end
+// in time has failed: a lock that is never got hangs.
+func (b *bench) test(ctx context.Context, m mutant, edits []edit) (outcome, error) {
+	program, err := b.build(ctx, m, edits)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer func() { _ = os.Remove(program) }()
+	limit := m.limit
+	if limit == 0 {
+		limit = usualLimit
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	begin := time.Now()
+	cmd := exec.CommandContext(limited, program, "-test.v", "-test.run", exactly(m.test))
+	cmd.Dir = m.pkg
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	// Its helpers are in its group, and die with it at the latest.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	var left []string
+	cmd.Cancel = func() error {
+		left = rostersOf(cmd.Process.Pid)
+		return unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	}
+	cmd.WaitDelay = time.Second
+	err = cmd.Run()
+	for _, dir := range left {
+		_ = os.RemoveAll(dir) // at worst it stays
+	}
+	o := outcome{
+		ran:    strings.Contains(output.String(), "=== RUN   "+m.test),
+		failed: err != nil,
+		output: output.String(),
+	}
+	took := time.Since(begin).Round(100 * time.Millisecond)
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return o, ctx.Err()
+	case limited.Err() != nil:
+		o.how = fmt.Sprintf("hangs (%v)", limit)
+	case errors.As(err, &exit):
+		o.how = fmt.Sprintf("fails (%v)", took)
+	case err != nil:
+		return o, err
+	}
+	return o, nil
+}
+
+// rostersOf returns the directories of rosters that a test has made for itself and
+// has open. A test that is killed does not remove them.
+func rostersOf(pid int) (dirs []string) {
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the pattern is sound
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err == nil && strings.HasPrefix(target, "/dev/shm/multiproc-test-") {
+			dirs = append(dirs, filepath.Dir(target))
+		}
+	}
+	return dirs
+}
+
+// exactly returns the regular expression of one test or subtest.
+func exactly(test string) string {
+	return "^" + strings.ReplaceAll(test, "/", "$/^") + "$"
+}
+
+// build makes the test program of a package with the edits.
+func (b *bench) build(ctx context.Context, m mutant, edits []edit) (string, error) {
+	b.built++
+	prefix := filepath.Join(b.dir, strconv.Itoa(b.built))
+	files, err := apply(edits)
+	if err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	for name, text := range files {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return "", err
+		}
+		replace[path] = fmt.Sprintf("%s-%d.go", prefix, len(replace))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(prefix+".json", overlay, 0o600); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", prefix+".json", "-tags", m.tags, "-o", prefix+".test", "./"+m.pkg)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("it does not compile: %w\n%s", err, output)
+	}
+	return prefix + ".test", nil
+}
+
+// apply returns the files that the edits change, with their new texts. Each old
+// text must be there exactly once.
+func apply(edits []edit) (map[string]string, error) {
+	files := map[string]string{}
+	for _, e := range edits {
+		text, read := files[e.file]
+		if !read {
+			data, err := os.ReadFile(e.file)
+			if err != nil {
+				return nil, err
+			}
+			text = string(data)
+		}
+		if n := strings.Count(text, e.old); n != 1 {
+			return nil, fmt.Errorf("its text is %d times in %s, not once:\n%s", n, e.file, e.old)
+		}
+		files[e.file] = strings.Replace(text, e.old, e.new, 1)
+	}
+	return files, nil
+}

@@ -1,0 +1,84 @@
+package main
+
+const (
+	roster     = "internal/roster"
+	claim      = roster + "/claim.go"
+	look       = roster + "/look.go"
+	fence      = roster + "/fence.go"
+	memory     = roster + "/layout_unsafe.go"
+	robustPage = "unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)"
+)
+
+// rosterMutants break who is known to be alive.
+var rosterMutants = []mutant{
+	{
+		name:  "claim does not raise the generation",
+		edits: []edit{{claim, "s.generation.Add(1)", "s.generation.Load()"}},
+		pkg:   roster, test: "TestReclaim",
+	},
+	{
+		name:  "claim of a living slot",
+		edits: []edit{{claim, "if s.alive(seen) {\n\t\t\tcontinue\n\t\t}\n", ""}},
+		pkg:   roster, test: "TestFull",
+	},
+	{
+		name:  "claim by store",
+		edits: []edit{{claim, "if !s.live.CompareAndSwap(seen, live) {", "if s.live.Store(live); false {"}},
+		pkg:   roster, tags: "crash", test: "TestOvertakenClaimer",
+	},
+	{
+		name:  "claim without the pending entry",
+		edits: []edit{{claim, "list.pending.Store(list.node())\n", "\n"}},
+		pkg:   roster, tags: "crash", test: "TestKilledClaimer",
+	},
+	{
+		name:  "claim does not wait for the earlier owner",
+		edits: []edit{{claim, "fence(s.owner())\n", "\n"}},
+		pkg:   roster, test: "TestClaimWaitsForLastWrite",
+	},
+	{
+		name:  "claim wakes nobody",
+		edits: []edit{{claim, "futex.Wake(&s.live, futex.All) //", "_ = futex.All //"}},
+		pkg:   roster, tags: "crash", test: "TestSleeperOnClaimedSlot", limit: hang,
+	},
+	{
+		name:  "the robust list is not registered",
+		edits: []edit{{claim, "if list.register() == nil {", "if true {"}},
+		pkg:   roster, test: "TestSlotBytes",
+	},
+	{
+		name:  "the robust list stays empty",
+		edits: []edit{{claim, "list.next.Store(list.node())\n", "\n"}},
+		pkg:   roster, test: "TestSlotBytes",
+	},
+	{
+		name:  "FUTEX_WAITERS is not preset",
+		edits: []edit{{claim, "live |= waiters\n", "\n"}},
+		pkg:   roster, test: "TestDeath",
+	},
+	{
+		name:  "the robust list lies in private memory",
+		edits: []edit{{memory, robustPage, "unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)"}},
+		pkg:   roster, tags: "crash", test: "TestMemoryTakenAtDeath",
+	},
+	{
+		name:  "a forked process keeps the identity",
+		edits: []edit{{memory, "_ = unix.Madvise(page, unix.MADV_WIPEONFORK)", ""}},
+		pkg:   roster, test: "TestFork",
+	},
+	{
+		name:  "Look does not compare generations",
+		edits: []edit{{look, "if s.generation.Load()&genMask != id.generation() {\n\t\treturn Sight{}", "if id == 0 {\n\t\treturn Sight{}"}},
+		pkg:   roster, test: "TestReclaim",
+	},
+	{
+		name:  "PassOn wakes one",
+		edits: []edit{{look, "futex.Wake(s.Word, futex.All)", "futex.Wake(s.Word, 1)"}},
+		pkg:   roster, test: "TestPassOn", limit: hang,
+	},
+	{
+		name:  "the fence does not look at the threads",
+		edits: []edit{{fence, "case gone(err) || err == nil && thread.exiting():", "case gone(err) || err == nil:"}},
+		pkg:   roster, test: "TestFence",
+	},
+}
