@@ -4,8 +4,10 @@
 GO     ?= go
 GOTEST ?= $(GO) test
 FUZZ   ?= 20000x
+HISTORY ?= 60s
 
-CRASH  := ./sync/ ./internal/roster/ ./shm/ ./proc/
+CRASH  := ./internal/probe/ ./internal/roster/ ./sync/
+STRESS := ./sync/
 LINTER := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 # need PROGRAM PACKAGE: a target that lacks its tool fails and says how to get it.
@@ -13,7 +15,7 @@ need = @command -v $(1) >/dev/null || { echo "make $@ needs $(1): apt-get instal
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: bin/readings.txt ## build the demo and square ten numbers, then a file of 100,000
@@ -39,6 +41,30 @@ race: ## run all tests under the race detector
 .PHONY: crash
 crash: ## kill processes at every probe point and see the others go on
 	$(GOTEST) -tags crash $(CRASH)
+
+.PHONY: stress
+stress: ## kill processes at every machine instruction, crowd the locks (3 minutes)
+	$(GOTEST) -count=1 -v -timeout 10m -tags stress -run '^TestStress' $(STRESS)
+
+.PHONY: mutate
+mutate: ## break the lock in some fifty ways and see the tests notice (8 minutes)
+	$(GO) run ./internal/mutate
+
+.PHONY: history
+history: ## check what real processes saw of locks against a model (HISTORY=60s)
+	cd verify && $(GO) vet . && $(GO) test -count=1 -run TestChecker . && $(GO) test -count=1 -v -run TestHistories . -for $(HISTORY)
+
+.PHONY: spec
+spec: ## check the small models of docs/specs, and their mutants, with spin
+	$(call need,spin,spin)
+	$(call need,gcc,gcc libc6-dev)
+	docs/specs/run small
+
+.PHONY: spec-full
+spec-full: ## check the large models (a quarter of an hour, 4 GiB)
+	$(call need,spin,spin)
+	$(call need,gcc,gcc libc6-dev)
+	docs/specs/run full
 
 .PHONY: lint
 lint: bin/golangci-lint ## vet, house rules, golangci-lint, go.mod is tidy
