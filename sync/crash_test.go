@@ -69,7 +69,7 @@ var passages = []passage{
 	{point: probe.Lock2, before: "held by us", order: "lock"},
 	{point: probe.Lock3, before: "abandoned", order: "lock or learn", told: true},
 	{point: probe.Lock4, before: "dead owner", order: "lock or learn", told: true},
-	{point: probe.Lock5, before: "dead owner", order: "lock or learn", told: true, holds: true},
+	{point: probe.Lock5, before: "dead owner", order: "lock or learn", told: true},
 	{point: probe.Locked, before: "free", order: "lock", told: true, holds: true},
 	{point: probe.Lock6, before: "held by us", order: "lock"},
 	{point: probe.Lock7, before: "held by us", order: "lock"},

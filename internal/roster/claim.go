@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -31,9 +32,10 @@ func (t *table) claim() (ID, error) {
 	}
 
 	n := uint32(len(t.slots))
-	for range n {
+	first := t.header.cursor.Add(1) - 1
+	for i := range n {
 		probe.At(probe.Claim20)
-		index := int((t.header.cursor.Add(1) - 1) % n)
+		index := int((first + i) % n)
 		s := &t.slots[index]
 		seen := s.live.Load()
 		if s.alive(seen) {
@@ -49,7 +51,8 @@ func (t *table) claim() (ID, error) {
 		}
 		// Its threads may outlive its mark by a moment. Who finds a slot's
 		// generation changed may rely on the earlier owner having gone.
-		fence(s.owner())
+		pid, start := s.owner()
+		_ = fence(context.Background(), pid, start) // that context never ends
 		probe.At(probe.Claim23)
 		generation := s.generation.Add(1)
 		futex.Wake(&s.live, futex.All) // who looked between 22 and 23 took us for the earlier owner

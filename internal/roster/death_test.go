@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,7 +50,7 @@ func TestDeath(t *testing.T) {
 			fenced := make(chan struct{})
 			go func() {
 				defer close(fenced)
-				Fence(id)
+				Fence(context.Background(), id)
 			}()
 			await(t, "the fence", fenced)
 		})

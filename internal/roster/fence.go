@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,32 +18,40 @@ import (
 //
 // fence returns when each thread has begun to exit, from where none returns to
 // user mode. Where /proc does not tell, the process's end is awaited.
-func fence(pid int, start uint64) {
+//
+// The end of ctx counts only after a while: threads that are about to stop are
+// worth waiting for even by who only tries.
+func fence(ctx context.Context, pid int, start uint64) error {
 	if pid == 0 || pid == os.Getpid() {
-		return
+		return nil
 	}
 	if start == 0 { // it had no /proc: nothing tells it from a younger process
-		awaitEnd(pid, start)
-		return
+		return awaitEnd(ctx, pid, start)
 	}
+	begin := time.Now()
 	var other time.Time // since when the pid seems to run another program
 	for looks := 0; ; looks++ {
 		switch state, err := examine(pid, start); {
 		case err != nil:
-			awaitEnd(pid, start)
-			return
+			return awaitEnd(ctx, pid, start)
 		case state == stopped:
-			return
+			return nil
 		case state == running:
 			other = time.Time{}
 		case other.IsZero():
 			other = time.Now()
-		case time.Since(other) > time.Second:
-			return
+		case time.Since(other) > patience:
+			return nil
+		}
+		if ctx.Err() != nil && time.Since(begin) > patience {
+			return ctx.Err()
 		}
 		nap(looks)
 	}
 }
+
+// patience is many times what the threads of a killed process need to stop.
+const patience = time.Second
 
 // nap lets the dying threads have the processor: they need some tens of
 // microseconds, less than any timer's grain. Then it sleeps, at most 1 ms, past
@@ -125,25 +134,27 @@ func examineThreads(directory string, count int) (dying, error) {
 }
 
 // awaitEnd waits until the process has ended with all its threads. Where the
-// kernel offers no pidfd either, all that is left is to give the threads of a
-// killed process time to stop: a second, many times what they need.
-func awaitEnd(pid int, start uint64) {
+// kernel offers no pidfd either, all that is left is to give them time.
+func awaitEnd(ctx context.Context, pid int, start uint64) error {
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
-		return
+		return nil
 	}
 	if err != nil {
-		time.Sleep(time.Second)
-		return
+		time.Sleep(patience)
+		return nil
 	}
 	defer func() { _ = unix.Close(pidfd) }()
 	if !exists(pid, start) {
-		return
+		return nil
 	}
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
 		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
-			return
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 }

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -78,7 +79,7 @@ var fencer = proctest.Register("fencer", func(h *proctest.Helper) error {
 	if _, err := fmt.Sscan(line, &id); err != nil {
 		return err
 	}
-	Fence(id)
+	_ = Fence(context.Background(), id)
 	h.Say("fenced")
 	return nil
 })
@@ -211,7 +212,7 @@ func testFence(t *testing.T, w writer, c fenceCase, rounds int) {
 // without some system calls.
 func fencing(t *testing.T, path string, refused []string) func(ID) {
 	if refused == nil {
-		return Fence
+		return func(id ID) { _ = Fence(context.Background(), id) }
 	}
 	p := fencer.Start(t, nil, append([]string{path}, refused...)...)
 	p.Expect(t, "ready")

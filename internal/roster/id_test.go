@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,7 @@ func TestStrangeIDs(t *testing.T) {
 	own := claim(t, tab)
 	for _, id := range []ID{0, makeID(1, 0), makeID(3, 0), makeID(Slots-1, 0), Mask, 1 << 14, own.id + 1<<14, own.id - 1<<14} {
 		require.Equal(t, Sight{}, Look(id), id)
-		Fence(id)
+		_ = Fence(context.Background(), id)
 	}
 	require.True(t, Look(own.id).Alive)
 }

@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"sync"
@@ -61,7 +62,7 @@ var resident = proctest.Register("resident", func(h *proctest.Helper) error {
 	if !s.Alive || s.Pid != os.Getpid() {
 		return fmt.Errorf("sees itself as %+v", s)
 	}
-	Fence(Me()) // of oneself there is nothing to wait for
+	_ = Fence(context.Background(), Me()) // of oneself there is nothing to wait for
 	for range 10 {
 		var tid int
 		OnKeeper(func() { tid = unix.Gettid() })

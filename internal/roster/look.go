@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"sync/atomic"
 
 	"github.com/go-multiproc/multiproc/internal/futex"
@@ -27,8 +28,8 @@ type Sight struct {
 //
 // L is read before the generation: if a new owner claims the slot in between,
 // the generation is the new one and id is rightly dead. Between a claimer's
-// steps 22 and 23 the earlier owner looks alive; the claimer then wakes
-// whoever went to sleep on that.
+// steps 22 and 23 the earlier owner looks alive; the claimer then wakes who
+// sleeps on that already, and the sleep's bound covers who goes to sleep later.
 func Look(id ID) Sight {
 	s := slotOf(id)
 	if s == nil {
@@ -57,16 +58,19 @@ func (s Sight) PassOn() {
 // Fence returns when no thread of the dead process id runs any more or sits in
 // a system call that writes into shared memory. Writes that were handed to a
 // device before (O_DIRECT, io_uring) can land later still.
-func Fence(id ID) {
+//
+// It returns the context's error if that ends first, which happens only if a
+// thread of the dead process sits in a system call that takes long to end.
+func Fence(ctx context.Context, id ID) error {
 	s := slotOf(id)
 	if s == nil {
-		return
+		return nil
 	}
 	pid, start := s.owner() // before the generation: a new owner writes them after it
 	if s.generation.Load()&genMask != id.generation() {
-		return // who claimed the slot anew has fenced already
+		return nil // who claimed the slot anew has fenced already
 	}
-	fence(pid, start)
+	return fence(ctx, pid, start)
 }
 
 func slotOf(id ID) *slot {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +24,7 @@ const Variable = "MULTIPROC_ROSTER"
 // somebody chose them.
 func enter() (*table, ID, error) {
 	if in := inherit.Get(); in != nil {
-		t, id, err := claimIn(load(os.NewFile(uintptr(in.Roster), "roster")))
+		t, id, err := claimIn(loadInherited(inheritedFile()))
 		if err != nil {
 			return nil, 0, fmt.Errorf("inherited roster: %w", err)
 		}
@@ -55,8 +56,18 @@ func claimIn(t *table, err error) (*table, ID, error) {
 		return nil, 0, err
 	}
 	id, err := t.claim()
-	return t, id, err
+	if err != nil {
+		t.unmap()
+		return nil, 0, err
+	}
+	return t, id, nil
 }
+
+// inheritedFile is made once and kept: a garbage collected File would close the
+// descriptor, and a later attempt would find a stranger's under its number.
+var inheritedFile = sync.OnceValue(func() *os.File {
+	return os.NewFile(uintptr(inherit.Get().Roster), "roster")
+})
 
 // elevated reports whether this program runs with more rights than its caller
 // (AT_SECURE): then the caller's environment is not to be believed.

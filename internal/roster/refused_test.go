@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,7 @@ func TestPidOfAnother(t *testing.T) {
 	p, id := start(t, path, "set_robust_list")
 	tab.slots[0].start.Add(1)
 	require.False(t, Look(id).Alive)
-	Fence(id) // returns, though the process with the pid lives
+	_ = Fence(context.Background(), id) // returns, though the process with the pid lives
 	own := claim(t, tab)
 	require.Equal(t, makeID(0, 2), own.id)
 	require.True(t, Look(own.id).Alive)

@@ -31,7 +31,7 @@ const (
 //	  8    4 version 1
 //	 12    4 slots   how many follow
 //	 16   16 id      random; a segment records it, so that two rosters never judge one lock
-//	 32    4 cursor  slots looked at by claimers so far: the next one is cursor mod slots
+//	 32    4 cursor  claims begun so far: the next one begins at slot cursor mod slots
 //	 36    4 -       zero
 //	 40    8 pidns   inode of the pid namespace in which the pids below mean something
 //	 48   16 boot    the kernel's boot id: after a reboot everybody in here is dead
@@ -78,6 +78,7 @@ type table struct {
 	file   *os.File // kept open: children inherit it
 	header *header
 	slots  []slot
+	unmap  func()
 }
 
 // ErrRoster is the error of a roster that cannot be trusted or used.
@@ -133,9 +134,33 @@ func here() (pidns uint64, boot [16]byte, err error) {
 	return pidns, boot, nil
 }
 
-// load maps the table in file after checking everything that can be checked.
-// The file belongs to the table afterwards; on error the caller keeps it.
+// load is loadInherited for a table that was found under a name: nobody else
+// than this user may have it.
 func load(file *os.File) (*table, error) {
+	t, err := loadInherited(file)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(int(file.Fd()), &st); err != nil {
+		err = fmt.Errorf("stat: %w", err)
+	} else if int(st.Uid) != os.Geteuid() {
+		err = fmt.Errorf("%w: it belongs to user %d and this process to user %d", ErrRoster, st.Uid, os.Geteuid())
+	} else if st.Mode&0o077 != 0 {
+		err = fmt.Errorf("%w: its mode is %#o, others may open it", ErrRoster, st.Mode&0o777)
+	}
+	if err != nil {
+		t.unmap()
+		return nil, err
+	}
+	return t, nil
+}
+
+// loadInherited maps the table in file after checking everything that can be
+// checked, but not whose it is: the parent has vouched for it, perhaps as
+// another user. The file belongs to the table afterwards; on error the caller
+// keeps it.
+func loadInherited(file *os.File) (*table, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
 		return nil, fmt.Errorf("stat: %w", err)
@@ -143,10 +168,6 @@ func load(file *os.File) (*table, error) {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return nil, fmt.Errorf("%w: it is not a regular file", ErrRoster)
-	case int(st.Uid) != os.Geteuid():
-		return nil, fmt.Errorf("%w: it belongs to user %d and this process to user %d", ErrRoster, st.Uid, os.Geteuid())
-	case st.Mode&0o077 != 0:
-		return nil, fmt.Errorf("%w: its mode is %#o, others may open it", ErrRoster, st.Mode&0o777)
 	case st.Size < 2*slotSize || st.Size > slotSize*(1+Slots) || st.Size%slotSize != 0:
 		return nil, fmt.Errorf("%w: its size is %d bytes", ErrRoster, st.Size)
 	}
@@ -156,8 +177,9 @@ func load(file *os.File) (*table, error) {
 	}
 	t := view(data)
 	t.file = file
+	t.unmap = func() { _ = unix.Munmap(data) } // of a table that nobody uses
 	if err := t.check(st.Size); err != nil {
-		_ = unix.Munmap(data) // the error at hand says more
+		t.unmap()
 		return nil, err
 	}
 	return t, nil
