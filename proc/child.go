@@ -179,7 +179,9 @@ func perform(ctx context.Context, conn *wire.Conn, name string, arg *wire.Messag
 // nobody will look at either.
 func answer(conn *wire.Conn, result *wire.Message, f *failure) int {
 	if f == nil {
-		_ = wire.Send(conn, frameResult, result)
+		if wire.Send(conn, frameResult, result) != nil {
+			return exitError // the parent is gone, or the system refuses the descriptors
+		}
 		return exitOK
 	}
 	if m, err := wire.Encode(reflect.ValueOf(*f)); err == nil {

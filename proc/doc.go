@@ -29,10 +29,13 @@
 // # What a child has
 //
 // Package-level variables are as initialisation left them: what the function
-// needs travels in its argument. Standard input is empty; standard output and
-// error are the parent's. Of the parent's other descriptors and of our
-// environment variables neither the child nor a program that it starts sees
-// any.
+// needs travels in its argument. os.Args is only a title, so flags have their
+// defaults. The working directory and the environment are the parent's. The
+// context has no deadline, it is cancelled. Standard input is empty; standard output and
+// error are the parent's. The parent's other descriptors, and what this module
+// hands down, are closed or hidden when main begins, so that a program which the
+// child starts sees none of it. (Descriptors that a C library opens before that,
+// without close-on-exec, are closed as well.)
 //
 // # How a child ends
 //
@@ -42,4 +45,8 @@
 // cancelled, and the child is killed if it has not ended when the grace period
 // is over. A SIGTERM from elsewhere cancels the context, too. SIGINT, which
 // Ctrl-C sends to parent and children alike, is left to the parent.
+//
+// The context given to Join bounds the waiting only. To wait until a child that
+// ran into the deadline of its context is gone, join it with another one; for
+// functions that do not look at their context, set a short Options.Grace.
 package proc

@@ -17,7 +17,7 @@ import (
 var (
 	// ErrNoMain means that Start was called in a program whose main function
 	// did not call Main first: a child would run that program again.
-	ErrNoMain = errors.New("proc: proc.Main was not called first in main")
+	ErrNoMain = errors.New("proc: proc.Main was not called first in main (in a test: in TestMain)")
 
 	// ErrRunning is the error of closing a process that still runs.
 	ErrRunning = errors.New("proc: process is still running")
@@ -32,13 +32,17 @@ type ExitError struct {
 	Name string // of the process
 	Pid  int    // of the process
 	Code int    // exit status, or -N after signal N
+	Lost bool   // the code is not known: the program waits for its children by other means, too
 	Err  error  // why it was ended, if this process did it: the context's cause
 }
 
 // Error describes the end.
 func (e *ExitError) Error() string {
 	how := fmt.Sprintf("ended with status %d before its function returned", e.Code)
-	if e.Code < 0 {
+	switch {
+	case e.Lost:
+		how = "has ended, and another part of this program took its exit code"
+	case e.Code < 0:
 		how = fmt.Sprintf("was ended by signal %d (%v)", -e.Code, syscall.Signal(-e.Code))
 	}
 	if e.Err != nil {

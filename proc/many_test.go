@@ -157,7 +157,7 @@ func TestDescriptorLimit(t *testing.T) {
 		line := p.Line(t)
 		require.Contains(t, line, "proc: start idle: ")
 		require.Contains(t, line, "too many open files")
-		require.Contains(t, line, "a child takes 2 descriptors while it runs and 4 more for a moment at its start, and this process may have 64")
+		require.Contains(t, line, "a child takes 2 descriptors while it runs and at its start, for a moment, 4 more and one for each shared object in its argument; this process may have 64")
 	}
 	expect()
 	n := 0

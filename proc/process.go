@@ -25,7 +25,7 @@ type Process struct {
 	pidfd *os.File
 	conn  *wire.Conn
 
-	ending sync.Once  // the first Terminate, Kill, or end of the context
+	ending sync.Once  // the first Terminate or end of the context
 	cause  error      // why we ended it; under mu
 	mu     sync.Mutex // guards cause, timer and, after the end, the result
 	timer  *time.Timer
@@ -34,6 +34,7 @@ type Process struct {
 	// Written before done is closed.
 	done    chan struct{}
 	code    int
+	lost    bool          // nobody knows the code
 	result  *wire.Message // nil if none arrived
 	failure error         // what the function returned or panicked with
 }
@@ -61,8 +62,12 @@ func (p *Process) watch(ctx context.Context, o order, arg *wire.Message) {
 		p.awaitExit()
 		// All that the child sent is in our socket. Whoever else may have a
 		// copy of its end is not waited for.
-		_ = p.conn.CloseRead() // then a read finds the rest, and the end
+		_ = p.conn.CloseRead()  // then a read finds the rest, and the end
+		_ = p.conn.CloseWrite() // and a write an error
 		<-answered
+		if p.lost && p.result != nil {
+			p.code = 0
+		}
 		stop()
 		p.mu.Lock()
 		if p.timer != nil {
@@ -76,12 +81,17 @@ func (p *Process) watch(ctx context.Context, o order, arg *wire.Message) {
 	}()
 }
 
-// converse sends what the child needs and takes what it answers. An error means
-// that the child is gone or going, which its exit code tells better.
+// converse sends what the child needs and takes what it answers. A child that
+// cannot get its argument is killed: it would wait for it for ever.
 func (p *Process) converse(o order, arg *wire.Message) {
 	err := sendOrder(p.conn, o, arg)
 	arg.Close()
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		return // the child has gone, or is being ended: its exit code tells more
+	}
 	if err != nil {
+		p.failure = fmt.Errorf("proc: %s (pid %d): send the argument: %w", p.name, p.pid, err)
+		p.Kill()
 		return
 	}
 	for {
@@ -125,8 +135,8 @@ func (p *Process) awaitExit() {
 		switch {
 		case errors.Is(err, unix.EINTR):
 			return false
-		case err != nil:
-			p.code = -1 // somebody else reaped it: nobody will know
+		case err != nil: // another part of this program has reaped it
+			p.code, p.lost = -1, true
 		case pid != p.pid:
 			return false
 		case ws.Signaled():
@@ -240,7 +250,7 @@ func (c *Call[R]) Result(ctx context.Context) (R, error) {
 }
 
 func (p *Process) exitError() error {
-	return &ExitError{Name: p.name, Pid: p.pid, Code: p.code, Err: p.reason()}
+	return &ExitError{Name: p.name, Pid: p.pid, Code: p.code, Lost: p.lost, Err: p.reason()}
 }
 
 // Terminate asks the process to end, and returns at once. The context of its

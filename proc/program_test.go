@@ -44,7 +44,7 @@ func TestStartBeforeMain(t *testing.T) {
 	early := build(t, "early")
 	for _, where := range []string{"init", "before", "never"} {
 		got := output(t, []string{"EARLY=" + where}, early)
-		require.Equal(t, "start task: proc: proc.Main was not called first in main true\n", got, where)
+		require.Equal(t, "start task: proc: proc.Main was not called first in main (in a test: in TestMain) true\n", got, where)
 	}
 }
 
@@ -61,10 +61,16 @@ func TestProgram(t *testing.T) {
 	program := build(t, "hello", "CGO_ENABLED=0")
 	require.Equal(t, hello, output(t, nil, program))
 
-	// It ignores a variable that somebody has set, and what it starts is not
-	// confused by it.
+	// It does not run as a child, nor as if a user had started it, because
+	// somebody has set the variable.
 	for _, forged := range []string{"", "0,1", "3,4", "-1,-1", "99,99", "no numbers"} {
-		require.Equal(t, hello, output(t, []string{"MULTIPROC_CHILD=" + forged}, program), forged)
+		cmd := exec.Command(program)
+		cmd.Env = append(cmd.Environ(), "MULTIPROC_CHILD="+forged)
+		out, err := cmd.CombinedOutput()
+		var ended *exec.ExitError
+		require.ErrorAs(t, err, &ended, forged)
+		require.Equal(t, 1, ended.ExitCode())
+		require.Regexp(t, "^proc: this process was started as a child, but its parent cannot be verified", string(out))
 	}
 
 	// It starts itself, not what has its name: that may be gone.

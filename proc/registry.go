@@ -41,7 +41,8 @@ var mainCalled atomic.Bool
 //
 // Register panics if the name is empty or taken, or if a type cannot travel: a
 // channel, a function, an interface, an unexported field, a lock by value. The
-// message names the path of the field.
+// message names the path of the field. (Structs of nothing but numbers, booleans
+// and arrays travel as their bytes, and may have unexported fields.)
 func Register[A, R any](name string, fn func(ctx context.Context, arg A) (R, error)) *Func[A, R] {
 	if name == "" || fn == nil {
 		panic("proc: Register needs a name and a function")
@@ -86,8 +87,13 @@ func (f *Func[A, R]) Name() string { return f.name }
 
 // Main must be the first thing that main does, and that TestMain does in a test
 // binary. In a program that a user started it returns at once. In a child it
-// runs the function that the child is for, and ends the process.
+// runs the function that the child is for, and ends the process. A process that
+// claims to be a child and cannot prove it ends with status 1.
 func Main() {
+	if inherit.Refused() {
+		fmt.Fprintln(os.Stderr, "proc: this process was started as a child, but its parent cannot be verified: the control socket is missing, or was made by another process")
+		os.Exit(exitError)
+	}
 	mainCalled.Store(true)
 	if in := inherit.Get(); in != nil {
 		os.Exit(runChild(in.Control))

@@ -68,7 +68,7 @@ func (f *Func[A, R]) Start(ctx context.Context, arg A, o *Options) (*Call[R], er
 	}
 	m, err := wire.Encode(reflect.ValueOf(&arg).Elem())
 	if err != nil {
-		return nil, fmt.Errorf("proc: start %s: encode the argument: %w", f.name, err)
+		return nil, fmt.Errorf("proc: start %s: encode the argument: %w", f.name, explain(err))
 	}
 	p, err := start(ctx, f.name, m, o)
 	if err != nil {
@@ -155,5 +155,5 @@ func explain(err error) error {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return err
 	}
-	return fmt.Errorf("%w: a child takes 2 descriptors while it runs and 4 more for a moment at its start, and this process may have %d", err, limit.Cur)
+	return fmt.Errorf("%w: a child takes 2 descriptors while it runs and at its start, for a moment, 4 more and one for each shared object in its argument; this process may have %d", err, limit.Cur)
 }

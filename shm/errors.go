@@ -29,6 +29,10 @@ var (
 	// ErrLock means a lock that other processes could not find.
 	ErrLock = errors.New("lock cannot be shared")
 
+	// ErrNoLock is what methods that take the lock panic with if the object was
+	// made without one.
+	ErrNoLock = errors.New("object has no lock")
+
 	// ErrIndex is what a method panics with when an index is out of range.
 	ErrIndex = errors.New("index out of range")
 

@@ -209,7 +209,7 @@ func TestNoLock(t *testing.T) {
 		"Do of a value":     func() { v.Do(func(*int) {}) },
 		"Unlock of a value": func() { v.Unlock() },
 	} {
-		t.Run(name, func(t *testing.T) { require.ErrorIs(t, panicOf(t, fn), ErrLock) })
+		t.Run(name, func(t *testing.T) { require.ErrorIs(t, panicOf(t, fn), ErrNoLock) })
 	}
 }
 

@@ -40,6 +40,9 @@ func mapFile(f *os.File, owned bool) (_ *mapping, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
+	if err := control(f, sealed); err != nil { // first: the size that is read next is then for ever
+		return nil, err
+	}
 	var st unix.Stat_t
 	if err := control(f, func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
 		return nil, fmt.Errorf("stat: %w", err)
@@ -51,9 +54,6 @@ func mapFile(f *os.File, owned bool) (_ *mapping, err error) {
 	if m := mappings.byKey[key]; m != nil {
 		m.refs++
 		return m, nil
-	}
-	if err := control(f, sealed); err != nil {
-		return nil, err
 	}
 	h, err := readHeader(f, st.Size)
 	if err != nil {

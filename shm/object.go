@@ -150,7 +150,7 @@ func (o *object[T]) MarkConsistent() { o.needLock().MarkConsistent() }
 func (o *object[T]) needLock() psync.Locker {
 	if o.lock == nil {
 		o.needOpen()
-		panic(fmt.Errorf("shm: %w: the object was made without one", ErrLock))
+		panic(fmt.Errorf("shm: %w", ErrNoLock))
 	}
 	return o.lock
 }

@@ -69,7 +69,7 @@ func TestPythonValueLocks(t *testing.T) {
 
 	raw := testValue[int32](t, 5, &Options{NoLock: true})
 	require.Nil(t, raw.Locker())
-	require.ErrorIs(t, panicOf(t, raw.Lock), ErrLock)
+	require.ErrorIs(t, panicOf(t, raw.Lock), ErrNoLock)
 }
 
 // summer replaces each element by the sum of all up to it.
@@ -135,7 +135,7 @@ func TestPythonArrayLocks(t *testing.T) {
 
 	raw := testArray(t, &Options{NoLock: true}, numbers...)
 	require.Nil(t, raw.Locker())
-	require.ErrorIs(t, panicOf(t, raw.Lock), ErrLock)
+	require.ErrorIs(t, panicOf(t, raw.Lock), ErrNoLock)
 }
 
 // foo is a ctypes structure.

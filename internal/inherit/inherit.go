@@ -26,7 +26,10 @@ type Inherited struct {
 	Roster  int // the roster that the parent is in
 }
 
-var inherited *Inherited
+var (
+	inherited *Inherited
+	refused   bool
+)
 
 func init() {
 	value, present := os.LookupEnv(variable)
@@ -34,6 +37,7 @@ func init() {
 		return
 	}
 	_ = os.Unsetenv(variable) // fails for malformed names only
+	refused = true
 	var in Inherited
 	if _, err := fmt.Sscanf(value, "%d,%d", &in.Control, &in.Roster); err != nil {
 		return
@@ -45,7 +49,7 @@ func init() {
 	unix.CloseOnExec(in.Control)
 	unix.CloseOnExec(in.Roster)
 	closeOthers()
-	inherited = &in
+	inherited, refused = &in, false
 }
 
 // closeOthers closes the descriptors that the parent, or who started that, did
@@ -71,6 +75,11 @@ func closeOthers() {
 // Get returns what the parent handed down, nil in a process that was not
 // started by this module.
 func Get() *Inherited { return inherited }
+
+// Refused reports whether the variable was there and was not believed. Such a
+// process must not run as if a user had started it: it may be a child whose
+// parent cannot be verified here, and would start children of its own.
+func Refused() bool { return refused }
 
 // Environ returns the entry of the environment that tells a child which of its
 // descriptors are the two.
