@@ -72,6 +72,8 @@ lint: bin/golangci-lint ## vet, house rules, golangci-lint, go.mod is tidy
 	$(GO) vet -tags crash ./...
 	$(GOTEST) ./internal/lint
 	bin/golangci-lint run
+	cd verify && ../bin/golangci-lint run -c ../.golangci.yml
+	cd bench && ../bin/golangci-lint run -c ../.golangci.yml
 	$(GO) mod tidy -diff
 
 bin/golangci-lint: tools/go.mod tools/go.sum

@@ -175,7 +175,7 @@ func TestLayoutOfFrames(t *testing.T) {
 	defer theirs.Close()
 	conn, err := wire.NewConn(fds[0])
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { require.NoError(t, conn.Close()) }()
 
 	files := slices.Repeat([]*os.File{os.Stderr}, 254) // one more than go with the header
 	require.NoError(t, wire.Send(conn, 7, &wire.Message{Data: []byte("hello"), Files: files}))

@@ -41,10 +41,10 @@ func fingerprint(h hash.Hash64, t reflect.Type) {
 // text writes s behind its length, so that no two sequences of texts look alike.
 func text(h hash.Hash64, s string) {
 	number(h, uint64(len(s)))
-	io.WriteString(h, s)
+	_, _ = io.WriteString(h, s)
 }
 
 // number writes n; a hash.Hash never returns an error.
 func number(h hash.Hash64, n uint64) {
-	h.Write(binary.LittleEndian.AppendUint64(nil, n))
+	_, _ = h.Write(binary.LittleEndian.AppendUint64(nil, n))
 }

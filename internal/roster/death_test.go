@@ -1,7 +1,6 @@
 package roster
 
 import (
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,7 +49,7 @@ func TestDeath(t *testing.T) {
 			fenced := make(chan struct{})
 			go func() {
 				defer close(fenced)
-				Fence(context.Background(), id)
+				require.NoError(t, Fence(t.Context(), id))
 			}()
 			await(t, "the fence", fenced)
 		})

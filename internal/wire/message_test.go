@@ -79,7 +79,7 @@ func TestEncodeFails(t *testing.T) {
 	_, err = Encode(reflect.ValueOf([]*failing{{err: errTest}}))
 	require.ErrorIs(t, err, errTest)
 
-	require.PanicsWithValue(t, "test", func() { Encode(reflect.ValueOf([]*failing{{}})) })
+	require.PanicsWithValue(t, "test", func() { _, _ = Encode(reflect.ValueOf([]*failing{{}})) })
 	require.Equal(t, before, descriptors(t))
 	require.Nil(t, current(true))
 }
