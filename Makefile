@@ -80,7 +80,7 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 	$(GO) build -C tools -o ../$@ $(LINTER)
 
 .PHONY: bench
-bench: ## measure beside Go, C and CPython; writes docs/performance.md (2 minutes)
+bench: ## measure beside Go, C and CPython; writes docs/performance.md (3 minutes)
 	$(call need,gcc,gcc libc6-dev)
 	$(GO) build -C bench -o ../bin/bench .
 	bin/bench -o docs/performance.md

@@ -34,6 +34,7 @@ var subjects = []struct {
 }{
 	{"lock", lockSubject},
 	{"contend", contendSubject},
+	{"fair", fairSubject},
 	{"recover", recoverSubject},
 	{"array", arraySubject},
 	{"square", squareSubject},

@@ -26,7 +26,8 @@
 //
 // A free lock goes to whoever comes first, and one who runs comes before one who
 // must wake up. A process that has waited for a millisecond has the lock kept for
-// it. An heir that is stopped is passed over after 5 ms.
+// it. One that is stopped does not hold up the others: they pass it over at the
+// next look that finds the lock kept for 5 ms, which is at most 105 ms later.
 //
 // # Goroutines
 //
