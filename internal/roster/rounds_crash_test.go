@@ -5,5 +5,5 @@ package roster
 // How often the tests repeat what depends on chance.
 const (
 	rounds     = 30
-	reapRounds = 100
+	reapRounds = 200
 )
