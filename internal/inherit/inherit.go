@@ -1,11 +1,14 @@
-// Package inherit takes over what the parent process hands down, before any
-// other package runs.
+// Package inherit takes over what the parent process hands down, before main
+// and before every package that imports this module.
 //
 // A child is started with two descriptors and one environment variable that
 // names them. They are believed only if the socket's other end was made by this
 // process's own parent; then they are closed on exec, and what else came along
 // from the parent is closed at once. Either way the variable is removed. So a
-// program which the child starts sees none of it.
+// program which the child starts after that sees none of it. (Go initialises
+// packages that do not depend on each other in the order of their paths: one
+// that does not import this module, and starts programs while it is initialised,
+// may come first.)
 package inherit
 
 import (
@@ -16,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// variable is read once, here, and never seen by anybody else.
+// variable is read once, here, and removed.
 const variable = "MULTIPROC_CHILD"
 
 // Inherited is what a child was given. The descriptors are this process's own
@@ -54,8 +57,8 @@ func init() {
 
 // closeOthers closes the descriptors that the parent, or who started that, did
 // not mark as closed on exec. The mark tells them from those that this process
-// has opened itself: the runtime does that before any package runs, and a C
-// library may.
+// has opened itself: what Go opens has it. A descriptor that a C library opened
+// before now without it is closed, too.
 func closeOthers() {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
