@@ -47,7 +47,7 @@ stress: ## kill processes at every machine instruction, crowd the locks (3 minut
 	$(GOTEST) -count=1 -v -timeout 10m -tags stress -run '^TestStress' $(STRESS)
 
 .PHONY: mutate
-mutate: ## break the lock in some fifty ways and see the tests notice (8 minutes)
+mutate: ## break the lock in some fifty ways and see the tests notice (4 minutes)
 	$(GO) run ./internal/mutate
 
 .PHONY: history

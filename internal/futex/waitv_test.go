@@ -29,7 +29,7 @@ var watcher = proctest.Register("watcher", func(h *proctest.Helper) error {
 		if err != nil {
 			return err
 		}
-		if err := refuse(unix.SYS_FUTEX_WAITV, unix.Errno(errno)); err != nil {
+		if err := proctest.Refuse(unix.SYS_FUTEX_WAITV, unix.Errno(errno)); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ var member = proctest.Register("member", func(h *proctest.Helper) error {
 
 func refuseAll(names []string) error {
 	for _, name := range names {
-		if err := refuse(calls[name], unix.EPERM); err != nil {
+		if err := proctest.Refuse(calls[name], unix.EPERM); err != nil {
 			return fmt.Errorf("refuse %s: %w", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package futex
+package proctest
 
 import (
 	"runtime"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuse makes the kernel answer the system call with errno from now on, in all
-// threads of this process and for good.
-func refuse(call uint32, errno unix.Errno) error {
+// Refuse makes the kernel answer the system call with errno from now on, in all
+// threads of this process and for good: it is for helpers.
+func Refuse(call uint32, errno unix.Errno) error {
 	const load, jumpIfEqual, ret = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
 	program := []unix.SockFilter{
 		{Code: load, K: 0}, // the number of the call
