@@ -32,10 +32,7 @@ type served struct {
 
 var fairTask = proc.Register("fair", func(_ context.Context, job fairJob) (served, error) {
 	c := job.Crowd.Ptr()
-	c.gate.arrived.Add(1)
-	for c.gate.arrived.Load() < int64(job.Processes) {
-		time.Sleep(100 * time.Microsecond) // there may be more processes than processors
-	}
+	c.gate.gather(job.Processes)
 	var s served
 	for begin := time.Now(); time.Since(begin) < fairTime; s.Turns++ {
 		want := time.Now()

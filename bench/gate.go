@@ -21,6 +21,13 @@ func (g *gate) meet(n int) {
 	}
 }
 
+// gather is meet for more processes than processors: it lets others run.
+func (g *gate) gather(n int) {
+	for g.arrived.Add(1); g.arrived.Load() < int64(n); {
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
 // await returns when n calls of meet have been made, without using a processor.
 // It fails if one of the processes ends before.
 func (g *gate) await(ctx context.Context, n int, processes ...*proc.Process) error {

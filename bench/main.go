@@ -1,5 +1,5 @@
 // Bench measures this module beside its peers: the standard library, C programs
-// on glibc, and CPython. It prints the figures and can write them down as a
+// on glibc, Boost, and CPython. It prints the figures and can write them down as a
 // document.
 //
 //	go run . [-only NAME,...] [-o FILE]
@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-multiproc/multiproc/internal/machine"
 	"github.com/go-multiproc/multiproc/proc"
 )
 
@@ -40,6 +41,11 @@ var subjects = []struct {
 	{"square", squareSubject},
 	{"start", startSubject},
 	{"idle", idleSubject},
+	{"queue", queueSubject},
+	{"pipe", pipeSubject},
+	{"inplace", inPlaceSubject},
+	{"trip", tripSubject},
+	{"sleep", sleepSubject},
 }
 
 func main() {
@@ -65,13 +71,13 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 
-	r := report{Begin: time.Now(), Machine: describeMachine(ctx)}
+	r := report{Begin: time.Now(), Machine: machine.Describe(ctx)}
 	p, err := buildPrograms(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.remove()
-	r.Machine.Versions = p.versions(ctx)
+	r.Peers = p.versions(ctx)
 	for _, s := range subjects {
 		if !wanted(s.name) {
 			continue

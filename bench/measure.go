@@ -11,6 +11,7 @@ import (
 type subject struct {
 	Title      string
 	Method     string // markdown: what one round does
+	Why        string // markdown: what the instructions that were counted say
 	Unit       string
 	Rounds     int
 	Contenders []*contender
@@ -27,6 +28,9 @@ type contender struct {
 
 	run     func(context.Context) ([]float64, error) // one round
 	figures []float64                                // one a round: the median of what run returned
+
+	path func() (path, error) // counts what it executes; nil if that says nothing
+	Path path                 // what path has counted; zero if nothing
 }
 
 // measure lets the contenders take turns, A B C A B C: what disturbs the machine
@@ -48,7 +52,26 @@ func (s *subject) measure(ctx context.Context) error {
 			c.figures = append(c.figures, median(samples))
 		}
 	}
+	for _, c := range s.Contenders {
+		if c.path == nil {
+			continue
+		}
+		var err error
+		if c.Path, err = c.path(); err != nil {
+			return fmt.Errorf("%s: %w", c.Name, err)
+		}
+	}
 	return nil
+}
+
+// Counted are the contenders whose instructions were counted.
+func (s *subject) Counted() (counted []*contender) {
+	for _, c := range s.Contenders {
+		if c.Path != (path{}) {
+			counted = append(counted, c)
+		}
+	}
+	return counted
 }
 
 func (s *subject) contender(name string) *contender {

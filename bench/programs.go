@@ -24,6 +24,9 @@ var builds = map[string][]string{
 	"square-O2": {"-O2", "c/square.c"},
 	"square-O3": {"-O3", "c/square.c"},
 	"start":     {"-O2", "-static", "c/start.c"},
+	"ring":      {"-O2", "c/ring.c"},
+	"stream":    {"-O2", "c/stream.c"},
+	"trip":      {"-O2", "c/trip.c"},
 }
 
 // programs are the peers in other languages. Each prints its figures, one on a
@@ -62,10 +65,28 @@ func buildPrograms(ctx context.Context) (_ *programs, err error) {
 			return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
 		}
 	}
+	if err := p.buildBoost(ctx); err != nil {
+		return nil, err
+	}
 	if p.python, err = exec.LookPath("python3"); err != nil {
 		p.python = ""
 	}
 	return p, nil
+}
+
+// buildBoost compiles the one program in C++.
+func (p *programs) buildBoost(ctx context.Context) error {
+	const packages = "apt-get install g++ libboost-dev"
+	gxx, err := exec.LookPath("g++")
+	if err != nil {
+		return errors.New("the queue of Boost to compare with needs g++ and Boost's headers: " + packages)
+	}
+	cmd := exec.CommandContext(ctx, gxx, "-O2", "-pthread", "-o", "boost", "c/boost.cpp")
+	cmd.Dir = p.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w; are Boost's headers there? %s\n%s", strings.Join(cmd.Args, " "), err, packages, out)
+	}
+	return nil
 }
 
 func (p *programs) remove() { _ = os.RemoveAll(p.dir) } // in the system's temporary directory
@@ -117,7 +138,18 @@ func (p *programs) versions(ctx context.Context) (versions []string) {
 		}
 		versions = append(versions, firstLine(ctx, command...))
 	}
-	return versions
+	return append(versions, "Boost "+boostVersion(ctx))
+}
+
+// boostVersion asks the headers.
+func boostVersion(ctx context.Context) string {
+	cmd := exec.CommandContext(ctx, "g++", "-E", "-P", "-x", "c++", "-include", "boost/version.hpp", "-")
+	cmd.Stdin = strings.NewReader("BOOST_LIB_VERSION\n")
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	return strings.Trim(strings.TrimSpace(string(out)), `"`)
 }
 
 // firstLine is what a command says about itself, "" if it fails.

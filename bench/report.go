@@ -7,12 +7,15 @@ import (
 	"text/tabwriter"
 	"text/template"
 	"time"
+
+	"github.com/go-multiproc/multiproc/internal/machine"
 )
 
 // A report is what one run of the program found.
 type report struct {
 	Begin, End time.Time
-	Machine    machine
+	Machine    machine.Machine
+	Peers      []string // and their versions
 	Subjects   []*subject
 }
 
@@ -46,6 +49,9 @@ func (r *report) print(w io.Writer, s *subject) error {
 			continue
 		}
 		_, _ = fmt.Fprintf(t, "  %s\t%s\t%s - %s\t%s\n", c.Name, figure(c.Median()), figure(c.Min()), figure(c.Max()), s.UnitOf(c))
+	}
+	for _, c := range s.Counted() {
+		_, _ = fmt.Fprintf(t, "  %s\t%d\t%d locked\tinstructions\n", c.Name, c.Path.Instructions, c.Path.Locked)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -135,7 +141,9 @@ func figure(x float64) string {
 		return fmt.Sprintf("%.0f", x)
 	case x >= 10:
 		return fmt.Sprintf("%.1f", x)
-	default:
+	case x >= 0.1 || x == 0:
 		return fmt.Sprintf("%.2f", x)
+	default:
+		return fmt.Sprintf("%.4f", x)
 	}
 }

@@ -18,6 +18,7 @@ var nothingTask = proc.RegisterTask("nothing", func(context.Context, proc.None) 
 const (
 	plainNothing = "bench: nothing" // ends at once
 	plainIdle    = "bench: idle"    // says that it is there, and waits for the end of its standard input
+	plainTraced  = "bench: traced"  // marks its lock and unlock for a tracer
 )
 
 // plainChild is the whole life of a child that os.StartProcess started.
@@ -28,6 +29,12 @@ func plainChild() {
 	case plainIdle:
 		fmt.Println()
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	case plainTraced:
+		if err := traced(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 		os.Exit(0)
 	}
 }

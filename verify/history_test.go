@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { proctest.Main(m) }
 
 var (
-	duration = flag.Duration("for", 3*time.Second, "how long to make histories")
+	duration = flag.Duration("for", 3*time.Second, "how long to make histories, those of queues included")
 	seed     = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the random choices")
 )
 
@@ -38,7 +38,8 @@ func TestHistories(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 0))
 	total := counts{kinds: map[string]int{}}
-	for begin, sound := time.Now(), true; sound && time.Since(begin) < *duration; {
+	share := *duration / 2 // the other half is for package fifo
+	for begin, sound := time.Now(), true; sound && time.Since(begin) < share; {
 		// Clean-ups of helpers run when their part of the rounds is over.
 		sound = t.Run("rounds", func(t *testing.T) {
 			proctest.NoLeaks(t)
@@ -47,17 +48,16 @@ func TestHistories(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d rounds of %d processes with %d goroutines each, %d processes killed; %d operations never returned, %d told of a death",
-		total.rounds, processes, goroutines, total.kills, total.pending, total.told)
 	all := 0
 	for what, n := range total.kinds {
 		all += n
 		t.Logf("%7d %s", n, what)
 	}
-	t.Logf("%7d operations", all)
 	require.NotZero(t, total.kills)
 	require.NotZero(t, total.pending, "nobody was ever killed in the middle of an operation")
 	require.NotZero(t, total.told, "nobody was ever killed holding a lock")
+	proctest.Verified(t, "history", "Mutex and RMutex", "%v: %d histories of %d processes with %d goroutines each, %d operations; %d processes killed, %d operations never returned, %d were told of a death",
+		share, locks*total.rounds, processes, goroutines, all, total.kills, total.pending, total.told)
 }
 
 func (total *counts) round(t *testing.T, random *rand.Rand) {

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,11 @@ static inline void make_mutex(pthread_mutex_t *m, const char *kind) {
 	if (strstr(kind, "robust")) pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
 	if (strstr(kind, "recursive")) pthread_mutexattr_settype(&a, PTHREAD_MUTEX_RECURSIVE);
 	if (pthread_mutex_init(m, &a)) die("pthread_mutex_init");
+}
+
+/* mark stops this thread, for a tracer to see. */
+static inline void mark(void) {
+	if (raise(SIGSTOP)) die("raise");
 }
 
 /* meet returns when n processes have called it. */

@@ -1,29 +1,32 @@
-package main
+// Package machine describes what a run depends on besides the code, for the head
+// of a document that was written by it.
+package machine
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// A machine is what the figures depend on besides the code.
-type machine struct {
+// A Machine is the hardware, the system and the commit of a run.
+type Machine struct {
 	CPU      string
 	CPUs     int
 	MemoryGB float64
 	Kernel   string
 	Go       string
 	Commit   string
-	Load     string   // the load averages before the run: of an idle machine near 0
-	Versions []string // of the peers
+	Load     string // the load averages before the run: of an idle machine near 0
 }
 
-func describeMachine(ctx context.Context) machine {
-	m := machine{CPU: "unknown", CPUs: runtime.NumCPU(), Go: runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH}
+// Describe looks at this machine. What cannot be found out is "unknown" or empty.
+func Describe(ctx context.Context) Machine {
+	m := Machine{CPU: "unknown", CPUs: runtime.NumCPU(), Go: runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH, Commit: "unknown"}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(text)) {
 			if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == "model name" {
@@ -43,14 +46,13 @@ func describeMachine(ctx context.Context) machine {
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load = strings.Join(strings.Fields(string(text))[:3], " ")
 	}
-	m.Commit = firstLine(ctx, "git", "describe", "--always", "--dirty")
-	if m.Commit == "" {
-		m.Commit = "unknown"
+	if out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output(); err == nil {
+		m.Commit = strings.TrimSpace(string(out))
 	}
 	return m
 }
 
 // String describes the hardware.
-func (m machine) String() string {
+func (m Machine) String() string {
 	return fmt.Sprintf("%s, %d CPUs, %.0f GB", m.CPU, m.CPUs, m.MemoryGB)
 }
