@@ -92,10 +92,12 @@ func TestPassagesAreComplete(t *testing.T) {
 	require.ElementsMatch(t, probe.Points(probe.Lock1, probe.Leave15), points)
 }
 
-func forPassages(t *testing.T, test func(t *testing.T, p passage, lock string)) {
+// forPassages returns how many passages there were, of all locks.
+func forPassages(t *testing.T, test func(t *testing.T, p passage, lock string)) (n int) {
 	for _, p := range passages {
 		for _, lock := range lockNames {
 			if p.only == "" || p.only == lock {
+				n++
 				t.Run(strings.ReplaceAll(p.point.String(), " ", "")+"/"+lock, func(t *testing.T) {
 					proctest.NoLeaks(t)
 					test(t, p, lock)
@@ -103,6 +105,7 @@ func forPassages(t *testing.T, test func(t *testing.T, p passage, lock string)) 
 			}
 		}
 	}
+	return n
 }
 
 // drive brings a new victim to the step, where sig hits it. It returns the
@@ -153,13 +156,14 @@ func finish(p passage, l psync.Locker) {
 // A process is killed at each step in turn. Whoever was there and whoever comes
 // new goes on, and is told of the death exactly if the victim held the lock.
 func TestKillAtEachStep(t *testing.T) {
-	forPassages(t, func(t *testing.T, p passage, lock string) {
+	n := forPassages(t, func(t *testing.T, p passage, lock string) {
 		s, file := stage(t)
 		victim, waiter := drive(t, p, s, file, lock, syscall.SIGKILL)
 		require.ErrorContains(t, victim.Wait(t), "killed")
 		finish(p, s.lock(lock))
 		survive(t, p, s, file, lock, waiter)
 	})
+	proctest.Verified(t, "crash", "Lock and Unlock, killed", "%d kills at %d steps", n, len(passages))
 }
 
 func survive(t *testing.T, p passage, s *scene, file *os.File, lock string, waiter *proctest.Proc) {
@@ -202,7 +206,7 @@ func workload(t *testing.T, s *scene, file *os.File, lock string) {
 // A process is stopped at each step in turn. Nobody steals from it: others wait
 // exactly if it holds the lock. Continued, it finishes what it began.
 func TestStopAtEachStep(t *testing.T) {
-	forPassages(t, func(t *testing.T, p passage, lock string) {
+	n := forPassages(t, func(t *testing.T, p passage, lock string) {
 		s, file := stage(t)
 		l := s.lock(lock)
 		victim, waiter := drive(t, p, s, file, lock, syscall.SIGSTOP)
@@ -237,6 +241,7 @@ func TestStopAtEachStep(t *testing.T) {
 		}
 		workload(t, s, file, lock)
 	})
+	proctest.Verified(t, "crash", "Lock and Unlock, stopped", "%d stops at %d steps", n, len(passages))
 }
 
 // The one who takes the lock from a dead owner is killed at each of its steps.
@@ -278,4 +283,5 @@ func TestKillRecovererAtEachStep(t *testing.T) {
 			})
 		}
 	}
+	proctest.Verified(t, "crash", "who takes a dead owner's lock, killed", "%d kills at %d steps", len(lockNames)*len(steps), len(steps))
 }

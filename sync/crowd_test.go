@@ -165,4 +165,6 @@ func TestStressCrowd(t *testing.T) {
 		l.Unlock()
 		require.Zero(t, wholeWord(l).Load())
 	}
+	proctest.Verified(t, "stress", "a crowd of waiters", "%d processes with %d goroutines each at %d locks: locked %d times, gave up %d times",
+		crowdProcesses, crowdGoroutines, crowdLocks, want[0]+want[1]+want[2]+want[3], allGaveUp)
 }

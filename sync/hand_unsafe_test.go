@@ -56,18 +56,23 @@ func sleepByHand(word *atomic.Uint32) <-chan struct{} {
 // awaitTrueSleeper returns when a thread of the process sleeps on a lock.
 func awaitTrueSleeper(t *testing.T, pid int) {
 	t.Helper()
-	asleep := fmt.Sprintf("%d ", unix.SYS_FUTEX_WAITV)
-	for {
-		paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
-		require.NoError(t, err)
-		for _, path := range paths {
-			// What cannot be read is a thread that has just ended.
-			if text, _ := os.ReadFile(path); strings.HasPrefix(string(text), asleep) {
-				return
-			}
-		}
+	for !asleepOnLock(t, pid) {
 		runtime.Gosched()
 	}
+}
+
+func asleepOnLock(t *testing.T, pid int) bool {
+	t.Helper()
+	asleep := fmt.Sprintf("%d ", unix.SYS_FUTEX_WAITV)
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+	require.NoError(t, err)
+	for _, path := range paths {
+		// What cannot be read is a thread that has just ended.
+		if text, _ := os.ReadFile(path); strings.HasPrefix(string(text), asleep) {
+			return true
+		}
+	}
+	return false
 }
 
 // turn takes a lock and lets it go.

@@ -1,3 +1,8 @@
+//go:build !mips && !mips64 && !ppc64 && !s390x
+
+// The halves of a lock word lie as on little-endian processors. For the others
+// the build stops at the missing lowHalf and highHalf.
+
 package sync
 
 import (

@@ -21,17 +21,26 @@ func (e end) String() string {
 	return fmt.Sprintf("instruction %d", e.number)
 }
 
+// begin returns how many instructions at the begin of the path are left out: what
+// comes before the context ends is that of another situation.
+func (st *stepping) begin() int {
+	if st.cancel == "" {
+		return 0
+	}
+	return st.turned
+}
+
 // choose returns the ends of all rounds.
 func (st *stepping) choose() (all []end) {
 	const more = 2 // behind the last, and asleep
-	length := len(st.path)
+	length, begin := len(st.path), st.begin()
 	if length <= 2*st.ends {
-		for n := range length + more {
+		for n := begin; n < length+more; n++ {
 			all = append(all, end{number: n})
 		}
 		return all
 	}
-	for n := range st.ends {
+	for n := begin; n < st.ends; n++ {
 		all = append(all, end{number: n})
 	}
 	first := map[uintptr]bool{}
@@ -41,7 +50,9 @@ func (st *stepping) choose() (all []end) {
 			if n <= length-st.ends {
 				landmark = n
 			}
-			all = append(all, end{from: pc})
+			if n >= begin {
+				all = append(all, end{from: pc})
+			}
 		}
 		first[pc] = true
 	}

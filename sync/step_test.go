@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,9 +26,10 @@ import (
 type situation struct {
 	name   string
 	before string // free, held by the victim (twice), held by another, dead owner, held with the mark
-	waiter string // "": nobody; sleeps; is the heir
+	waiter string // "": nobody; sleeps; is the heir; is the heir, stopped
 	order  string // what the victim does
 	letGo  string // when the other holder lets go: while the victim spins, or sleeps (as the heir)
+	cancel string // when the context of the victim ends, see cancelled; only what comes then is stepped through
 	only   string // one kind of lock
 
 	// Every instruction of a short path is one round. Of a long one, most of
@@ -42,7 +44,7 @@ var situations = []situation{
 	{name: "unlock", before: "held by the victim", order: "unlock", ends: 300},
 	{name: "lock once more", before: "held by the victim", order: "lock", only: "rmutex", ends: 300},
 	{name: "unlock one of two", before: "held twice by the victim", order: "unlock", only: "rmutex", ends: 300},
-	{name: "lock, sleeping", before: "held by another", order: "lock", letGo: "asleep", ends: 300, sample: 60},
+	{name: "lock, sleeping", before: "held by another", order: "lock", letGo: "asleep", ends: 200, sample: 30},
 	{name: "lock, as the heir", before: "held by another", order: "lock", letGo: "asleep as the heir", ends: 60},
 	{name: "lock, spinning", before: "held by another", order: "lock", letGo: "spinning", ends: 300},
 	{name: "lock, never let go", before: "held by another", order: "try", ends: 30, sample: 20},
@@ -50,6 +52,11 @@ var situations = []situation{
 	{name: "unlock, an heir sleeps", before: "held by the victim", waiter: "is the heir", order: "unlock", ends: 300},
 	{name: "unlock, not repaired", before: "held with the mark", order: "unlock", ends: 300},
 	{name: "lock, dead owner", before: "dead owner", order: "lock or learn", ends: 50, sample: 30},
+	{name: "mark", before: "held with the mark", order: "mark", ends: 300},
+	{name: "give up, asleep", before: "held by another", order: "give up", cancel: "asleep", ends: 60},
+	{name: "give up, woken", before: "held by another", order: "give up", cancel: "woken", ends: 60, only: "mutex"},
+	{name: "give up, as the heir", before: "held by another", order: "give up", cancel: "asleep as the heir", ends: 60},
+	{name: "give up, another is the heir", before: "held by another", waiter: "is the heir, stopped", order: "give up", cancel: "free", ends: 60, only: "mutex"},
 }
 
 // A process is killed at each machine instruction of Lock and Unlock, in an
@@ -63,7 +70,7 @@ func TestStressKillAtEachInstruction(t *testing.T) {
 			if sit.only == "" || sit.only == lock {
 				t.Run(lock+"/"+sit.name, func(t *testing.T) {
 					proctest.NoLeaks(t)
-					st := newStepping(t, sit, lock)
+					st := newStepping(t, sit, lock, total)
 					st.run(t)
 					t.Log(st.report())
 					total.add(st.coverage)
@@ -71,7 +78,8 @@ func TestStressKillAtEachInstruction(t *testing.T) {
 			}
 		}
 	}
-	t.Log("all together: " + total.report() + total.functions())
+	t.Log("all together:" + total.functions())
+	proctest.Verified(t, "stress", "Lock and Unlock, killed at each instruction", "%s", total.report())
 }
 
 // A stepping is all rounds of one situation.
@@ -80,25 +88,28 @@ type stepping struct {
 	*scene
 	*controls
 	*coverage
-	sum  int64 // what N was before the others began to work
-	lock string
-	file *os.File
+	earlier map[uintptr]bool // where victims were killed in other situations
+	sum     int64            // what N was before the others began to work
+	lock    string
+	file    *os.File
 
 	// Two that are there all the time; the other is who else holds the lock
 	// before, or who waits.
 	survivor, other *proctest.Proc
+	working         *proctest.Proc // one of the two that is at work already, or waits to be
 
 	path     []uintptr // the instructions of one passage
+	turned   int       // how many of them come before the context ends
 	finished int       // rounds in which the victim was through before it was killed
 	held     int       // and in which it held the lock
 	told     int
 }
 
-func newStepping(t *testing.T, sit situation, lock string) *stepping {
+func newStepping(t *testing.T, sit situation, lock string, earlier *coverage) *stepping {
 	s, file := stage(t)
 	c, err := controlsIn(t, file)
 	require.NoError(t, err)
-	st := &stepping{situation: sit, scene: s, controls: c, coverage: newCoverage(t), lock: lock, file: file}
+	st := &stepping{situation: sit, scene: s, controls: c, coverage: newCoverage(t), earlier: earlier.killedAt, lock: lock, file: file}
 	st.survivor, st.other = st.start(t), st.start(t)
 	return st
 }
@@ -128,8 +139,9 @@ func (st *stepping) run(t *testing.T) {
 	}
 	// Not every passage is like the first one.
 	var others []end
+	left := st.path[:st.begin()]
 	for pc := range st.executed {
-		if ours(pc) != "" && !st.killedAt[pc] {
+		if ours(pc) != "" && !st.killedAt[pc] && !(st.earlier[pc] && slices.Contains(left, pc)) {
 			others = append(others, end{from: pc})
 		}
 	}
@@ -170,14 +182,24 @@ func (st *stepping) round(t *testing.T, e end, victim, newcomer *proctest.Proc, 
 	}
 	low, high := halves(st.scene.lock(st.lock))
 	sleeps := func() { // the victim does, or is about to
-		if st.letGo == "asleep as the heir" && high.Load() == 0 {
+		switch {
+		case strings.HasSuffix(st.letGo+st.cancel, "as the heir") && high.Load() == 0:
 			futex.Wake(low, 1) // for no reason; see prepare
-		} else {
+		case st.cancel == "free":
+			st.Ended.Store(1)
+			letGo()
+		case st.cancel != "":
+			st.cancelled(t, low)
+		default:
 			letGo()
 		}
 	}
 	running := e.from != 0 && !s.RunTo(t, e.from, func() bool {
-		if low.Load()&waiting != 0 && othersLock {
+		announced := low.Load()&waiting != 0
+		if st.cancel != "" { // then it is to be woken, and not in vain
+			announced = asleepOnLock(t, victim.Pid())
+		}
+		if announced && othersLock {
 			sleeps()
 		}
 		return st.Done.Load() == 0
@@ -186,6 +208,9 @@ func (st *stepping) round(t *testing.T, e end, victim, newcomer *proctest.Proc, 
 	for n := 0; !running && n < e.number && st.Done.Load() == 0; n++ {
 		if path != nil {
 			*path = append(*path, s.PC())
+			if st.Ended.Load() == 0 {
+				st.turned = len(*path)
+			}
 		}
 		st.executed[s.PC()] = true
 		switch call, ok := s.Call(t); {
@@ -252,28 +277,63 @@ func (st *stepping) prepare(t *testing.T, victim *proctest.Proc) (corpse int) {
 	}
 	st.sum = st.N
 	if st.waiter != "" {
-		st.other.Tell(t, "work")
+		waiter := st.other
+		if st.before == "held by another" {
+			waiter = st.survivor
+		}
+		st.work(t, waiter)
 		awaitSleeper(st.word(st.lock))
 	}
-	if st.waiter == "is the heir" {
+	if strings.HasPrefix(st.waiter, "is the heir") {
 		for low, high := halves(st.scene.lock(st.lock)); high.Load() == 0; {
 			futex.Wake(low, 1) // for no reason; a wait that has lasted long enough asks for the lock
 			runtime.Gosched()
 		}
 	}
+	if st.waiter == "is the heir, stopped" {
+		st.working.Stop(t)
+	}
 	return corpse
+}
+
+// cancelled ends the context of the victim, which sleeps, and wakes it. The
+// kinds are:
+//
+//   - asleep, asleep as the heir: the lock is held all the time;
+//   - woken: before the victim looks the holder has let go, which took W away and
+//     woke the victim, and has the lock once more. Another waiter sleeps on;
+//   - free: the holder has let go, and the lock is kept for another.
+func (st *stepping) cancelled(t *testing.T, low *atomic.Uint32) {
+	if st.cancel == "woken" && st.Ended.Load() == 0 {
+		st.work(t, st.survivor)
+		awaitTrueSleeper(t, st.survivor.Pid())
+		low.And(^uint32(waiting))
+	}
+	st.Ended.Store(1)
+	futex.Wake(low, 1)
+}
+
+// work has one of the two work, or wait for that.
+func (st *stepping) work(t *testing.T, p *proctest.Proc) {
+	p.Tell(t, "work")
+	st.working = p
 }
 
 // goOn has everybody who is left work, and counts who was told of a death.
 func (st *stepping) goOn(t *testing.T, at string, told, pid int, newcomer *proctest.Proc) {
 	st.Go.Store(0)
 	st.Done.Store(0)
+	st.Ended.Store(0)
+	if st.waiter == "is the heir, stopped" {
+		st.working.Cont(t)
+	}
 	workers := []*proctest.Proc{st.survivor, st.other, newcomer}
 	for _, w := range workers {
-		if w != st.other || st.waiter == "" { // else it is at work already
+		if w != st.working {
 			w.Tell(t, "work")
 		}
 	}
+	st.working = nil
 	var deaths []string
 	for _, w := range workers {
 		line, ok := strings.CutPrefix(w.Line(t), "worked")

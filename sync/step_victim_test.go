@@ -20,8 +20,23 @@ import (
 
 // The controls lie beside the scene.
 type controls struct {
-	Go   atomic.Uint32 // the victim has been seized
-	Done atomic.Uint32 // 1: the operation has returned
+	Go    atomic.Uint32 // the victim has been seized
+	Done  atomic.Uint32 // 1: the operation has returned
+	Ended atomic.Uint32 // 1: the context has ended
+}
+
+// An endable is a context that the test ends, without any help of the victim's
+// other threads, which stand.
+type endable struct {
+	context.Context
+	by *controls
+}
+
+func (c endable) Err() error {
+	if c.by.Ended.Load() != 0 {
+		return context.Canceled
+	}
+	return nil
 }
 
 const controlsOffset = 2048
@@ -48,6 +63,8 @@ var stepped = proctest.Register("stepped", func(h *proctest.Helper) error {
 	if err != nil {
 		return err
 	}
+	live, stop := context.WithCancel(context.Background())
+	defer stop()
 	return offFirstThread(func() error {
 		l := s.lock(h.Args[0])
 		for {
@@ -73,7 +90,9 @@ var stepped = proctest.Register("stepped", func(h *proctest.Helper) error {
 			do := map[string]func(){
 				"lock":          l.Lock,
 				"unlock":        l.Unlock,
+				"mark":          l.MarkConsistent,
 				"try":           func() { _ = l.LockContext(ended) },
+				"give up":       func() { _ = l.LockContext(endable{live, c}) },
 				"lock or learn": func() { _ = l.LockContext(context.Background()) },
 			}[order]
 			growStack(1000)

@@ -57,8 +57,10 @@ func init() {
 
 // closeOthers closes the descriptors that the parent, or who started that, did
 // not mark as closed on exec. The mark tells them from those that this process
-// has opened itself: what Go opens has it. A descriptor that a C library opened
-// before now without it is closed, too.
+// has opened itself: what Go opens has it. Nothing tells them from a descriptor
+// that a C library opened before now without the mark, so that is closed, too,
+// and its number goes to another file. To keep them instead would be worse: a pipe
+// of the parent's that the child keeps open never comes to its end.
 func closeOthers() {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

@@ -81,4 +81,9 @@ var rosterMutants = []mutant{
 		edits: []edit{{fence, "case gone(err) || err == nil && thread.exiting():", "case gone(err) || err == nil:"}},
 		pkg:   roster, test: "TestFence",
 	},
+	{
+		name:  "the fence believes a partial list of threads",
+		edits: []edit{{fence, "if len(tids) < count {\n\t\treturn running, nil\n\t}\n", ""}},
+		pkg:   roster, test: "TestPartialListOfThreads",
+	},
 }

@@ -134,6 +134,7 @@ func (s *Stepper) Step(t testing.TB) {
 // Begin is the first half of Step: the instruction is on its way.
 func (s *Stepper) Begin(t testing.TB) {
 	t.Helper()
+	s.Call(t) // for End: the program can only be read while the thread stands
 	s.must(t, "step", unix.PtraceSingleStep(s.tid))
 }
 

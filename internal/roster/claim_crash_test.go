@@ -50,10 +50,12 @@ func untilStopped(t *testing.T, p *proctest.Proc) {
 	})
 }
 
+var claimSteps = probe.Points(probe.Claim20, probe.Claim27)
+
 // eachStep runs a test at each step of a claim, in a table whose first slot had
 // an owner before.
 func eachStep(t *testing.T, slots int, test func(t *testing.T, tab *table, path string, former ID, step probe.Point)) {
-	for _, step := range probe.Points(probe.Claim20, probe.Claim27) {
+	for _, step := range claimSteps {
 		t.Run(step.String(), func(t *testing.T) {
 			proctest.NoLeaks(t)
 			tab, path := newTable(t, slots)
@@ -68,10 +70,12 @@ func eachStep(t *testing.T, slots int, test func(t *testing.T, tab *table, path 
 // TestKilledClaimer kills a claimer at each step. All slots can be claimed
 // afterwards, and whoever owned the slot before is still dead.
 func TestKilledClaimer(t *testing.T) {
+	kills := 0
 	eachStep(t, 2, func(t *testing.T, tab *table, path string, former ID, step probe.Point) {
 		for _, refused := range [][]string{nil, {"set_robust_list"}} {
 			p := startDoomed(t, path, step, unix.SIGKILL, refused...)
 			require.ErrorContains(t, p.Wait(t), "killed")
+			kills++
 			require.False(t, Look(former).Alive)
 
 			a, idA := start(t, path)
@@ -89,6 +93,7 @@ func TestKilledClaimer(t *testing.T) {
 			tab.header.cursor.Store(0)
 		}
 	})
+	proctest.Verified(t, "crash", "claiming a slot, killed", "%d kills at %d steps", kills, len(claimSteps))
 }
 
 // TestStoppedClaimer stops a claimer at each step. Another claims meanwhile, and
@@ -111,6 +116,7 @@ func TestStoppedClaimer(t *testing.T) {
 		require.False(t, Look(own).Alive)
 		require.True(t, Look(other).Alive)
 	})
+	proctest.Verified(t, "crash", "claiming a slot, stopped", "%[1]d stops at %[1]d steps", len(claimSteps))
 }
 
 // TestOvertakenClaimer stops a claimer before it takes the only slot, or when it
@@ -138,6 +144,7 @@ func TestOvertakenClaimer(t *testing.T) {
 		winner.Kill(t)
 		require.False(t, Look(id).Alive)
 	})
+	proctest.Verified(t, "crash", "claiming the only slot, overtaken", "%[1]d stops at %[1]d steps", len(claimSteps))
 }
 
 // TestSleeperOnClaimedSlot looks at the earlier owner while a claimer stands

@@ -120,6 +120,24 @@ func TestGenerationWraps(t *testing.T) {
 	require.Equal(t, Sight{}, Look(last.id))
 }
 
+// TestNamesComeRound: after 65,536 claims of one slot a name is given once more,
+// and a word that still holds it names a stranger. Slots are claimed in turn, so
+// that in a table of full size this takes a thousand million processes.
+func TestNamesComeRound(t *testing.T) {
+	tab, _ := newTable(t, 1)
+	first := claim(t, tab)
+	first.end(t)
+	for _, claimsBetween := range []uint32{0, 1, genMask - 2} {
+		tab.slots[0].generation.Store(first.id.generation() + claimsBetween)
+		other := claim(t, tab)
+		require.Equal(t, Sight{}, Look(first.id), "%d claims later", claimsBetween)
+		other.end(t)
+	}
+	tab.slots[0].generation.Store(first.id.generation() + genMask)
+	require.Equal(t, first.id, claim(t, tab).id)
+	require.True(t, Look(first.id).Alive)
+}
+
 // TestContendedClaims lets many threads try for few slots at once, over and
 // over: as many as there are slots win, and each has one of its own.
 func TestContendedClaims(t *testing.T) {

@@ -131,6 +131,14 @@ func TestFamily(t *testing.T) {
 		"fifo":      func(path string) error { return unix.Mkfifo(path, 0o600) },
 		"link":      func(path string) error { return os.Symlink("/etc/passwd", path) },
 		"no place":  func(string) error { return nil },
+		// Another user's: to an ordinary user a file that it may not open is the
+		// same.
+		"not ours": func(path string) error {
+			if err := os.WriteFile(path, nil, 0o000); err != nil || os.Geteuid() != 0 {
+				return err
+			}
+			return os.Chown(path, 1234, -1)
+		},
 	}
 	for name, squat := range squats {
 		t.Run(name, func(t *testing.T) {

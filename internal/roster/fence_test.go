@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sort"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -162,6 +163,7 @@ type fenceCase struct {
 }
 
 func TestFence(t *testing.T) {
+	kills, moved := 0, 0
 	for name, newWriter := range map[string]func(*testing.T) writer{"stores": newStores, "reads": newReads} {
 		for _, tt := range []fenceCase{
 			{"ordinary", nil, false},
@@ -169,9 +171,13 @@ func TestFence(t *testing.T) {
 			{"without /proc", []string{"openat"}, false},
 			{"without /proc and first thread", []string{"openat"}, true},
 		} {
-			t.Run(name+"/"+tt.name, func(t *testing.T) { testFence(t, newWriter(t), tt, rounds) })
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
+				moved += testFence(t, newWriter(t), tt, rounds)
+				kills += rounds
+			})
 		}
 	}
+	proctest.Verified(t, "crash", "not a byte changes after the fence", "%d writers killed, of which %d still wrote between the mark and the fence", kills, moved)
 }
 
 // TestFenceByTime has neither /proc nor a descriptor of the process to wait on,
@@ -181,10 +187,10 @@ func TestFenceByTime(t *testing.T) {
 }
 
 // testFence kills a writer and sees that after the fence not one byte changes.
-// When the process is reaped nothing of it can write any more.
-func testFence(t *testing.T, w writer, c fenceCase, rounds int) {
+// When the process is reaped nothing of it can write any more. It returns in how
+// many rounds the writer wrote between the mark and the fence.
+func testFence(t *testing.T, w writer, c fenceCase, rounds int) (moved int) {
 	_, path := newTable(t, 2)
-	moved := 0
 	for range rounds {
 		fence := fencing(t, path, c.fencer)
 		p, id := w.start(t, path)
@@ -205,7 +211,30 @@ func testFence(t *testing.T, w writer, c fenceCase, rounds int) {
 			moved++
 		}
 	}
-	t.Logf("written after the mark in %d of %d rounds", moved, rounds)
+	return moved
+}
+
+// TestPartialListOfThreads: a directory that shrinks while it is read may hide a
+// thread that still runs. A list that is shorter than the number of threads read
+// before says nothing, although each thread in it has begun to exit.
+func TestPartialListOfThreads(t *testing.T) {
+	directory := t.TempDir()
+	thread := func(tid, flags int) {
+		require.NoError(t, os.Mkdir(fmt.Sprintf("%s/%d", directory, tid), 0o700))
+		stat := fmt.Sprintf("%d (thread) R 1 1 1 0 -1 %d%s", tid, flags, strings.Repeat(" 0", 30))
+		require.NoError(t, os.WriteFile(fmt.Sprintf("%s/%d/stat", directory, tid), []byte(stat), 0o600))
+	}
+	const exiting = 0x4
+	thread(11, exiting)
+	for count, want := range map[int]dying{1: stopped, 2: running} {
+		got, err := examineThreads(directory, count)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "one thread of %d in the list", count)
+	}
+	thread(12, 0)
+	got, err := examineThreads(directory, 2)
+	require.NoError(t, err)
+	require.Equal(t, replaced, got, "one that nobody has killed")
 }
 
 // fencing returns a function that fences, here or in a process that lives

@@ -132,4 +132,9 @@ func TestNamedRosterHasNoSubstitute(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "notes", string(text))
+
+	missing := filepath.Join(t.TempDir(), "missing", "roster")
+	p = member.Start(t, nil, missing)
+	p.Expect(t, "roster "+missing+" (named by MULTIPROC_ROSTER): create: no such file or directory")
+	require.NoError(t, p.Wait(t))
 }
