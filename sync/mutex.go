@@ -91,9 +91,23 @@ func (m *Mutex) LockContext(ctx context.Context) error {
 }
 
 // TryLock locks m if it is free, and never waits. It does not take a lock whose
-// holder died, nor one that is kept for a process that has waited too long, even
-// if that one is stopped.
+// holder died, nor one that is kept for a living process that has waited too
+// long. If that one is stopped and does not come for the lock, it stays kept
+// until somebody waits for it: LockContext passes the heir over after 5 ms.
 func (m *Mutex) TryLock() bool {
+	if *roster.Self != 0 && m.word.CompareAndSwap(0, *roster.Self) {
+		if check.Race {
+			check.Acquire(&m.word)
+		}
+		return true
+	}
+	return m.tryLockSlow()
+}
+
+// tryLockSlow is kept apart so that TryLock inlines.
+//
+//go:noinline
+func (m *Mutex) tryLockSlow() bool {
 	if !tryLock(&m.word) {
 		return false
 	}

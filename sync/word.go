@@ -8,9 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/roster"
+	"github.com/go-multiproc/multiproc/internal/spin"
 )
 
 // A lock is 64 bits, changed by one CAS each time:
@@ -85,6 +87,9 @@ const (
 	reservation = 5 * time.Millisecond
 )
 
+// lockBudget is how long it pays to look at a held lock before sleeping.
+var lockBudget spin.Budget
+
 func ownerOf(w uint64) roster.ID { return roster.ID(w & roster.Mask) }
 func heirOf(w uint64) roster.ID  { return roster.ID(w >> heirShift & roster.Mask) }
 
@@ -108,7 +113,7 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if spin(word, me) {
+	if lockBudget.Until(func() bool { return word.Load() == 0 && word.CompareAndSwap(0, uint64(me)) }) {
 		return nil
 	}
 	gate, err := enterGate(ctx, word)
@@ -117,8 +122,8 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 	}
 	defer gate.leave()
 
-	s := newSleeper(ctx)
-	defer s.stop()
+	s := await.New(ctx)
+	defer s.Stop()
 	for {
 		seen, err := a.take(ctx)
 		if seen.held {
@@ -128,7 +133,7 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 			a.giveUp()
 			return err
 		}
-		starving := s.waited() >= starvation
+		starving := s.Waited() >= starvation
 		next := seen.word | wordW
 		if starving && heirOf(seen.word) == 0 {
 			next = withHeir(next, me)
@@ -143,10 +148,10 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 			bound = reservation
 		}
 		probe.At(probe.Lock7)
-		s.sleep(word, next, a.heir, seen.blocker, bound)
+		sleep(s, word, next, a.heir, seen.blocker, bound)
 		a.slept = true
 		probe.At(probe.Lock8)
-		seen.blocker.PassOn()
+		s.PassOn()
 	}
 }
 

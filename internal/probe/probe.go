@@ -45,6 +45,40 @@ const (
 	Claim26 // pending = 0
 	Claim27 // publish
 
+	// Putting into a ring.
+	Put30 // lock the putting side
+	Put31 // its holder died
+	Put32 // look for room
+	Put33 // write the items
+	Put34 // commit
+	Put35 // wake who waits for items
+	Put36 // unlock
+
+	// Getting from a ring.
+	Get40 // lock the getting side
+	Get41 // its holder died
+	Get42 // look for items
+	Get43 // copy the items out
+	Get44 // commit
+	Get45 // wake who waits for room
+	Get46 // unlock
+
+	// Waiting for items or for room.
+	Wait51 // announce a sleeper
+	Wait52 // whom to watch
+	Wait53 // look again
+	Wait54 // sleep
+	Wait55 // slept
+	Wait61 // cancelled: give a wake back
+
+	// The end of a queue, and its members.
+	Close56    // no more puts
+	Seal57     // nothing is under way any more
+	Register58 // a producer comes or goes
+	Last59     // the last producer has gone
+	Done60     // a task is done
+	Member62   // a process comes or goes
+
 	end
 )
 
@@ -54,6 +88,10 @@ var names = [end]string{
 	"lock 9", "lock 10", "lock 11", "lock 12", "lock 13", "locked",
 	"enter 14", "leave 15",
 	"claim 20", "claim 21", "claim 22", "claim 23", "claim 24", "claim 25", "claim 26", "claim 27",
+	"put 30", "put 31", "put 32", "put 33", "put 34", "put 35", "put 36",
+	"get 40", "get 41", "get 42", "get 43", "get 44", "get 45", "get 46",
+	"wait 51", "wait 52", "wait 53", "wait 54", "wait 55", "wait 61",
+	"close 56", "seal 57", "register 58", "last 59", "done 60", "member 62",
 }
 
 // String returns the name used in docs/protocol.md.
