@@ -34,8 +34,10 @@
 // context has no deadline, it is cancelled. Standard input is empty; standard output and
 // error are the parent's. The parent's other descriptors, and what this module
 // hands down, are closed or hidden when main begins, so that a program which the
-// child starts sees none of it. (Descriptors that a C library opens before that,
-// without close-on-exec, are closed as well.)
+// child starts sees none of it. (A descriptor that a C library, or one that is
+// preloaded, opens before that without close-on-exec is closed as well, and its
+// number goes to another file: a library that keeps one must set close-on-exec,
+// or open it later.)
 //
 // # How a child ends
 //

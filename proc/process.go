@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/wire"
 )
 
@@ -78,6 +79,7 @@ func (p *Process) watch(ctx context.Context, o order, arg *wire.Message) {
 		_ = p.pidfd.Close() // signals are no-ops from here on
 		children.remove(p)
 		close(p.done)
+		await.Notify()
 	}()
 }
 

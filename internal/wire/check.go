@@ -20,6 +20,13 @@ type form struct {
 	bools boolTest // of the type itself, or of the elements of a slice; nil: it has no bool
 	look  bool     // values need a look before they are encoded, see look.go
 	own   bool     // methods of the type or of parts of it are called, and may add descriptors
+
+	// sum tells the forms that do not describe themselves from one another. A
+	// frame carries it, so that two programs which do not agree about the type
+	// of a value notice: 0 for CBOR, else the fingerprint of the type itself,
+	// or the inverted one of a slice's elements.
+	sum   uint64
+	files bool // values may hold shared objects, whose descriptors travel beside the data
 }
 
 type formKind uint8
@@ -63,6 +70,10 @@ var forms sync.Map
 // Fields tagged `cbor:"-"` are left out, as their tag asks for.
 func Check(t reflect.Type) error { return formOf(t).err }
 
+// HoldsFiles reports whether values of type t, which passed Check, may hold
+// shared objects: then a message needs more than its data.
+func HoldsFiles(t reflect.Type) bool { return formOf(t).files }
+
 func formOf(t reflect.Type) *form {
 	if f, ok := forms.Load(t); ok {
 		return f.(*form)
@@ -77,21 +88,22 @@ func newForm(t reflect.Type) *form {
 	}
 	switch {
 	case isPlain(t):
-		return &form{kind: asBytes, bools: boolsOf(t)}
+		return &form{kind: asBytes, bools: boolsOf(t), sum: plain.Fingerprint(t)}
 	case t.Kind() == reflect.String:
-		return &form{kind: asString}
+		return &form{kind: asString, sum: plain.Fingerprint(t)}
 	case t.Kind() == reflect.Slice && isPlain(t.Elem()):
-		return &form{kind: asSlice, bools: boolsOf(t.Elem())}
+		return &form{kind: asSlice, bools: boolsOf(t.Elem()), sum: ^plain.Fingerprint(t.Elem())}
 	}
 	c := checker{seen: make(map[reflect.Type]bool)}
 	err := c.check(t, plain.Root(t))
-	return &form{err: err, kind: asCBOR, look: err == nil && needsLook(t), own: c.own}
+	return &form{err: err, kind: asCBOR, look: err == nil && needsLook(t), own: c.own, files: c.files}
 }
 
 // A checker walks through one type.
 type checker struct {
-	seen map[reflect.Type]bool // found good, or still being looked at: types may be recursive
-	own  bool                  // see form
+	seen  map[reflect.Type]bool // found good, or still being looked at: types may be recursive
+	own   bool                  // see form
+	files bool                  // see form
 }
 
 func refuse(path string, t reflect.Type, why string) error {
@@ -165,7 +177,7 @@ func unfit(t reflect.Type) string {
 // look.go, as *time.Time is too useful to be refused.)
 func (c *checker) checkPointer(t reflect.Type, path string) error {
 	if t.Implements(travellerType) {
-		c.own = true
+		c.own, c.files = true, true
 		if err := checkPromotion(t.Elem(), path); err != nil {
 			return err
 		}

@@ -3,8 +3,10 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,8 +15,9 @@ import (
 // does what package net would, but a program that imports net is linked with
 // the C library as a rule, and starts more slowly for that.
 type Conn struct {
-	file *os.File
-	raw  syscall.RawConn
+	file    *os.File
+	raw     syscall.RawConn
+	written int64
 }
 
 // NewConn takes over a descriptor of a stream socket. It is closed if that
@@ -30,7 +33,7 @@ func NewConn(fd int) (*Conn, error) {
 		_ = file.Close() // the error at hand says more
 		return nil, err
 	}
-	return &Conn{file, raw}, nil
+	return &Conn{file: file, raw: raw}, nil
 }
 
 // Pair returns a connection, and the file that is its other end.
@@ -74,15 +77,41 @@ func (c *Conn) AwaitClose() error {
 	})
 }
 
+// SyscallConn gives access to the descriptor.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
+
+// SetReadDeadline makes reads fail with os.ErrDeadlineExceeded after t, those
+// that wait already included. The zero time means never.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.file.SetReadDeadline(t) }
+
+// SetWriteDeadline is the same for writes.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }
+
 // Read reads some bytes, without descriptors: those that come along are closed
-// by the kernel.
-func (c *Conn) Read(b []byte) (int, error) { return c.file.Read(b) }
+// by the kernel. At the end of the stream it is io.EOF, also if the peer has
+// left without reading all that was sent to it, which the kernel calls a reset.
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.file.Read(b)
+	if errors.Is(err, unix.ECONNRESET) {
+		err = io.EOF
+	}
+	return n, err
+}
 
 // Write writes all of b.
-func (c *Conn) Write(b []byte) (int, error) { return c.file.Write(b) }
+func (c *Conn) Write(b []byte) (int, error) {
+	n, err := c.file.Write(b)
+	c.written += int64(n)
+	return n, err
+}
+
+// Written returns how many bytes went out so far. It is for the goroutine that
+// sends.
+func (c *Conn) Written() int64 { return c.written }
 
 // readMsg reads some bytes, and the control messages that came with them.
-// Descriptors among them are close-on-exec.
+// Descriptors among them are close-on-exec. At the end of the stream it reads
+// nothing.
 func (c *Conn) readMsg(b, oob []byte) (n, oobn, flags int, err error) {
 	failed := c.raw.Read(func(fd uintptr) bool {
 		for {
@@ -92,8 +121,11 @@ func (c *Conn) readMsg(b, oob []byte) (n, oobn, flags int, err error) {
 			}
 		}
 	})
-	if failed != nil {
-		return 0, 0, 0, failed
+	switch {
+	case failed != nil:
+		return 0, 0, 0, pollError(failed)
+	case errors.Is(err, unix.ECONNRESET): // as in Read
+		return 0, 0, 0, nil
 	}
 	return n, oobn, flags, err
 }
@@ -109,7 +141,17 @@ func (c *Conn) writeMsg(b, oob []byte) (n int, err error) {
 		}
 	})
 	if failed != nil {
-		return 0, failed
+		return 0, pollError(failed)
 	}
+	c.written += int64(max(n, 0))
 	return n, err
+}
+
+// pollError gives an error of waiting for a descriptor the identity that errors
+// of os have: the deadline's has it, that of a closed file has none.
+func pollError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return os.ErrClosed
 }

@@ -57,17 +57,17 @@ func Encode(v reflect.Value) (*Message, error) {
 	}
 	switch f.kind {
 	case asBytes:
-		return &Message{Data: bytes.Clone(bytesOf(addressable(v)))}, nil
+		return &Message{Data: bytes.Clone(bytesOf(addressable(v))), form: f.sum}, nil
 	case asString:
-		return &Message{Data: []byte(v.String())}, nil
+		return &Message{Data: []byte(v.String()), form: f.sum}, nil
 	case asSlice:
 		if v.IsNil() {
-			return &Message{}, nil
+			return &Message{form: f.sum}, nil
 		}
 		elems := elemsOf(v)
 		data := make([]byte, 0, countSize+len(elems))
 		data = binary.NativeEndian.AppendUint64(data, uint64(v.Len()))
-		return &Message{Data: append(data, elems...)}, nil
+		return &Message{Data: append(data, elems...), form: f.sum}, nil
 	}
 	m, err := encodeCBOR(v, f)
 	if err != nil {

@@ -70,7 +70,8 @@ func TestFrames(t *testing.T) {
 func header(files uint32, length uint64) []byte {
 	h := []byte{0x50, 0x4d, 1, 0}
 	h = binary.LittleEndian.AppendUint32(h, files)
-	return binary.LittleEndian.AppendUint64(h, length)
+	h = binary.LittleEndian.AppendUint64(h, length)
+	return binary.LittleEndian.AppendUint64(h, 0)
 }
 
 func TestRecvRefuses(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"sync"
 
 	"github.com/petermattis/goid"
@@ -14,7 +15,7 @@ import (
 var (
 	// ErrNoMessage means that a shared object was encoded or decoded by
 	// something else than Encode and Decode, or in another goroutine.
-	ErrNoMessage = errors.New("shared objects travel only in arguments and results")
+	ErrNoMessage = errors.New("shared objects travel only in arguments and results, and over connections")
 
 	// ErrDepth means that a value is cyclic or nested too deeply to travel.
 	ErrDepth = errors.New("value is cyclic or nested deeper than 1000 levels")
@@ -33,6 +34,8 @@ type Traveller interface{ Travels() }
 type Message struct {
 	Data  []byte
 	Files []*os.File // owned by the message
+
+	form uint64 // says of what type the value is, see form.sum
 }
 
 // Close closes the descriptors. It may be called more than once, also on nil.
@@ -44,6 +47,16 @@ func (m *Message) Close() {
 		f.Close() // nothing was written through it: an error means nothing
 	}
 	m.Files = nil
+}
+
+// Holds returns an error if the sender of m, a message that came as a frame,
+// encoded another type than t. It is for peers that may be another program. Of
+// two types that travel as CBOR only decoding can tell.
+func (m *Message) Holds(t reflect.Type) error {
+	if m.form != formOf(t).sum {
+		return fmt.Errorf("%w: it holds no %v, but a value of another type", ErrFormat, t)
+	}
+	return nil
 }
 
 // An envelope is the message that one goroutine is encoding or decoding.
@@ -94,7 +107,7 @@ func AddFile(key any, f *os.File) (index int, err error) {
 	if i, ok := e.index[key]; ok {
 		return i, nil
 	}
-	dup, err := duplicate(f)
+	dup, err := duplicate(f, f.Name())
 	if err != nil {
 		return 0, fmt.Errorf("duplicate %s for a message: %w", f.Name(), err)
 	}
@@ -123,16 +136,31 @@ func File(index int) (*os.File, error) {
 	return e.message.Files[index], nil
 }
 
-// duplicate returns a close-on-exec duplicate of f.
-func duplicate(f *os.File) (*os.File, error) {
-	var dup int
-	if err := control(f, func(fd uintptr) (err error) {
-		dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-		return err
-	}); err != nil {
+// TakeFile returns a duplicate of a descriptor of the message that this
+// goroutine is decoding, see File. It is the caller's.
+func TakeFile(index int, name string) (*os.File, error) {
+	f, err := File(index)
+	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(dup), f.Name()), nil
+	return duplicate(f, name)
+}
+
+// duplicate returns a close-on-exec duplicate of f.
+func duplicate(f *os.File, name string) (*os.File, error) {
+	fd, err := duplicateFD(f)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+func duplicateFD(f *os.File) (fd int, err error) {
+	err = control(f, func(own uintptr) (err error) {
+		fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
 }
 
 // control calls fn with the descriptor of f, which cannot be closed meanwhile.

@@ -1,0 +1,273 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/await"
+	"github.com/go-multiproc/multiproc/internal/wire"
+)
+
+// Errors of connections that callers are expected to tell apart with errors.Is.
+var (
+	// ErrTooLarge means that the next message is larger than the receiver
+	// allows. It stays where it is.
+	ErrTooLarge = errors.New("message is too large")
+
+	// ErrKind means that the next message was sent as a value and is to be
+	// received as bytes, or the other way round. It stays where it is.
+	ErrKind = errors.New("message is of the other kind")
+)
+
+// Frames on a connection.
+const (
+	frameValue byte = 16 + iota
+	frameBytes
+)
+
+const defaultMaxMessage = 1 << 30
+
+// A Conn is one end of a connection between two processes of this machine:
+// Python's Connection. What one end sends the other one receives, in messages
+// that stay whole and in order. [Dial] and [Listen] connect processes that have
+// nothing else in common, [NewConn] makes a pair to hand over to a child.
+//
+// Its methods may be called by several goroutines; several may send and several
+// receive at once. It belongs to one process at a time: who sends an end to
+// another process, in an argument or over a connection, sends a duplicate, and
+// closes its own without using it any more.
+//
+// When the process at the other end dies, in any way, that is the end of the
+// stream after all the messages that it had sent. A connection that is not
+// closed is closed with its process.
+type Conn struct {
+	sock *wire.Conn
+	peer wire.Peer
+	max  int // bytes of a received message
+
+	sending   turn
+	broken    error // why nothing can be sent any more; for who has the turn
+	receiving turn
+	in        *wire.Receiver // for who has the turn
+	refused   atomic.Bool    // a message was looked at and stays
+	closed    atomic.Bool
+}
+
+func newConn(sock *wire.Conn, peer wire.Peer, maximum int) *Conn {
+	return &Conn{
+		sock: sock, peer: peer, max: maximum,
+		sending: newTurn(), receiving: newTurn(), in: wire.NewReceiver(sock),
+	}
+}
+
+// NewConn returns a connected pair: Python's Pipe. Usually one end goes to a child
+// in its argument and is closed here afterwards; else the end of the stream
+// would never come. The caller must close both.
+func NewConn() (a, b *Conn, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("proc: make a connection: socketpair: %w", err)
+	}
+	peer := wire.Peer{Pid: os.Getpid(), UID: os.Geteuid()}
+	var ends [2]*Conn
+	for i, fd := range fds {
+		sock, err := wire.NewConn(fd)
+		if err != nil {
+			return nil, nil, fmt.Errorf("proc: make a connection: %w", err) // cannot happen: both are new sockets
+		}
+		ends[i] = newConn(sock, peer, defaultMaxMessage)
+	}
+	return ends[0], ends[1], nil
+}
+
+// Peer returns the id and the effective user id of the process that connected
+// or listened at the other end. The kernel vouches for them. It is not known
+// whether that process has handed its end on, or has ended and its id was used
+// anew. Both ends of a pair name the process that made it.
+func (c *Conn) Peer() (pid, uid int) { return c.peer.Pid, c.peer.UID }
+
+// Send sends v. Its type must be one whose values come back equal, as that of
+// an argument, see [Register]: shared arrays, values, connections and files may
+// stand anywhere inside, as pointers. Of a type that cannot travel the error
+// names the path of the field, and nothing is sent.
+//
+// Send waits while the other end does not receive. If ctx ends before a part of
+// the message is out, nothing was sent. If it ends later, nothing can be sent
+// on this connection any more: the other end gets io.ErrUnexpectedEOF. If the
+// other end has been closed or its process has died, the error matches
+// syscall.EPIPE. A message that was sent has not necessarily been received.
+func (c *Conn) Send(ctx context.Context, v any) error {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return errors.New("proc: send: nil has no type")
+	}
+	m, err := wire.Encode(reflect.ValueOf(v))
+	if err != nil {
+		return fmt.Errorf("proc: send a %v: %w", t, err)
+	}
+	defer m.Close()
+	return c.send(ctx, frameValue, m)
+}
+
+// SendBytes sends b as one message, which may be empty. Otherwise it is as
+// Send. The bytes must not be changed meanwhile.
+func (c *Conn) SendBytes(ctx context.Context, b []byte) error {
+	return c.send(ctx, frameBytes, &wire.Message{Data: b})
+}
+
+func (c *Conn) send(ctx context.Context, kind byte, m *wire.Message) error {
+	if err := c.sending.take(ctx); err != nil {
+		return c.failed("send to", err)
+	}
+	defer c.sending.give()
+	if c.broken != nil {
+		return c.failed("send to", c.broken)
+	}
+	before := c.sock.Written()
+	err := interruptible(ctx, c.sock.SetWriteDeadline, func() error { return wire.Send(c.sock, kind, m) })
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, unix.ECONNRESET) { // the same, if it had not read everything
+		err = fmt.Errorf("%w: %w", syscall.EPIPE, err)
+	}
+	if c.sock.Written() != before {
+		c.broken = fmt.Errorf("an earlier message was sent in part only: %w", err)
+		_ = c.sock.CloseWrite() // so that the other end does not wait for the rest
+	}
+	return c.failed("send to", err)
+}
+
+// Recv waits for the next message, which must have been sent by Send, and
+// stores its value in what into points to. The value must have been sent as
+// that type, or as one with the same fields: another one is an error, and the
+// message is lost. After an error *into holds what could be decoded.
+//
+// The end of the stream is io.EOF, and matches io.ErrUnexpectedEOF inside a
+// message: the other end was closed or its process has died. If ctx ends first,
+// the connection stays good, and what has come of a message is kept for the
+// next call. The error matches ErrKind if the next message is for RecvBytes,
+// and ErrTooLarge if it is over the limit of the connection; the message stays.
+func (c *Conn) Recv(ctx context.Context, into any) error {
+	to := reflect.ValueOf(into)
+	if to.Kind() != reflect.Pointer || to.IsNil() {
+		return fmt.Errorf("proc: receive into a %T: it is no pointer to a variable", into)
+	}
+	t := to.Type().Elem()
+	if err := wire.Check(t); err != nil {
+		return fmt.Errorf("proc: receive a %v: %w", t, err)
+	}
+	m, err := c.receive(ctx, frameValue, c.max)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := m.Holds(t); err != nil {
+		return c.failed("receive from", err)
+	}
+	if err := wire.Decode(m, to.Elem()); err != nil {
+		return c.failed("receive from", err)
+	}
+	return nil
+}
+
+// RecvBytes waits for the next message, which must have been sent by SendBytes,
+// and returns it. One of more than maximum bytes matches ErrTooLarge and stays: a
+// call with a larger maximum gets it. A maximum of 0 or less means the limit of
+// the connection. Otherwise it is as Recv.
+func (c *Conn) RecvBytes(ctx context.Context, maximum int) ([]byte, error) {
+	if maximum <= 0 {
+		maximum = c.max
+	}
+	m, err := c.receive(ctx, frameBytes, min(maximum, c.max))
+	if err != nil {
+		return nil, err
+	}
+	m.Close()
+	return m.Data, nil
+}
+
+func (c *Conn) receive(ctx context.Context, kind byte, maximum int) (m *wire.Message, err error) {
+	if err := c.receiving.take(ctx); err != nil {
+		return nil, c.failed("receive from", err)
+	}
+	defer c.receiving.give()
+	err = interruptible(ctx, c.sock.SetReadDeadline, func() error {
+		got, length, err := c.in.Head()
+		if err != nil {
+			return err
+		}
+		if err := fits(got, kind, length, maximum); err != nil {
+			c.refused.Store(true)
+			return err
+		}
+		if m, err = c.in.Body(); err == nil {
+			c.refused.Store(false)
+		}
+		return err
+	})
+	if err == io.EOF {
+		return nil, err
+	}
+	if err != nil {
+		return nil, c.failed("receive from", err)
+	}
+	return m, nil
+}
+
+func fits(got, want byte, length, maximum int) error {
+	switch {
+	case got == want && length <= maximum:
+		return nil
+	case got == want:
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrTooLarge, length, maximum)
+	case got == frameValue:
+		return fmt.Errorf("%w: it holds a value: Recv gets it", ErrKind)
+	case got == frameBytes:
+		return fmt.Errorf("%w: it holds bytes: RecvBytes gets it", ErrKind)
+	default:
+		return fmt.Errorf("%w: %d is neither", ErrKind, got)
+	}
+}
+
+// Await is for [Wait]: the connection is ready when a message has come, at least
+// its beginning, or its end, or when it was closed here.
+func (c *Conn) Await(list *await.List) bool {
+	return c.refused.Load() || Readable(c.sock).Await(list)
+}
+
+// Close closes this end. Calls that wait fail with ErrClosed. The other end gets
+// all messages that were sent, and then io.EOF, unless another process has
+// this end as well. Closing twice is allowed.
+func (c *Conn) Close() error {
+	if c.sock == nil || c.closed.Swap(true) { // nil: it was not received completely
+		return nil
+	}
+	err := c.sock.Close() // ends all calls that wait
+	await.Notify()
+	c.receiving <- struct{}{}
+	c.in.Close()
+	c.receiving.give()
+	if err != nil {
+		return c.failed("close the connection to", err)
+	}
+	return nil
+}
+
+func (c *Conn) failed(op string, err error) error {
+	return fmt.Errorf("proc: %s process %d: %w", op, c.peer.Pid, err)
+}
+
+var _ interface {
+	io.Closer
+	await.Source
+	wire.Traveller
+} = (*Conn)(nil)

@@ -1,0 +1,86 @@
+package proc
+
+import "time"
+
+// ConnOptions tune Listen and Dial. Nil means the defaults.
+type ConnOptions struct {
+	// Key is a secret that both ends must have. It is not sent: each end proves to
+	// the other that it knows it. Keys should be random: who connects can try
+	// guesses afterwards. An empty key that is not nil is a key.
+	//
+	// The default is KeyFile.
+	Key []byte
+
+	// KeyFile is a file whose content, byte for byte, is the key, at most 4096
+	// of them. It must belong to the user of this process, and nobody else may have
+	// any permission for it.
+	//
+	// The default is the environment variable MULTIPROC_AUTHKEY, if it is set
+	// and not empty; else there is no key, and every process of the same user
+	// can connect. Processes of other users never can.
+	KeyFile string
+
+	// MaxMessage is the size of the largest message that is received, in bytes
+	// after encoding. Memory is taken as the bytes come.
+	//
+	// The default is 1 GiB.
+	MaxMessage int
+
+	// Handshake is how long the other end may take to prove itself.
+	//
+	// The default is 5 seconds.
+	Handshake time.Duration
+
+	// Backlog is how many callers may wait in the kernel for Listen to take
+	// notice of them, while 64 others wait for Accept or are being greeted.
+	// Who dials then waits. Dial does not use it.
+	//
+	// The default is 128.
+	Backlog int
+
+	// Refused is called when Listen has turned a caller away, with the reason:
+	// it matches ErrAuthentication, ErrProtocol, os.ErrDeadlineExceeded, or
+	// io.ErrUnexpectedEOF for one that hung up, as another Listen at the same
+	// path does when it has seen that somebody listens. It runs in a goroutine
+	// of its own. Dial does not use it.
+	//
+	// The default is to tell nobody.
+	Refused func(error)
+}
+
+const (
+	defaultHandshake = 5 * time.Second
+	defaultBacklog   = 128
+)
+
+// settings are options with the defaults filled in.
+type settings struct {
+	key       secret
+	max       int
+	handshake time.Duration
+	backlog   int
+	refused   func(error)
+}
+
+func settingsOf(o *ConnOptions) (*settings, error) {
+	if o == nil {
+		o = &ConnOptions{}
+	}
+	key, err := secretOf(o)
+	if err != nil {
+		return nil, err
+	}
+	orDefault := func(n, d int) int {
+		if n <= 0 {
+			return d
+		}
+		return n
+	}
+	return &settings{
+		key:       key,
+		max:       orDefault(o.MaxMessage, defaultMaxMessage),
+		handshake: time.Duration(orDefault(int(o.Handshake), int(defaultHandshake))),
+		backlog:   orDefault(o.Backlog, defaultBacklog),
+		refused:   o.Refused,
+	}, nil
+}

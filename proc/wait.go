@@ -1,0 +1,70 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/await"
+)
+
+// A Source is something that [Wait] can wait for: a [*Process] until it has
+// ended, a [*Conn] until there is something to receive, a [*Listener] until
+// there is somebody to accept, what [Readable] makes of a file or socket, and
+// the queues and pipes of package shm until there is something to get. They are
+// ready when a call would not wait, be it that it would fail.
+type Source = await.Source
+
+// Wait returns as soon as at least one of the sources is ready, with all that
+// are, in their order: Python's connection.wait. It does not take anything from
+// them; another goroutine or process may do so before the caller does. Of a
+// long message only the beginning may have come.
+//
+// If ctx ends first, Wait returns the context's error; a ctx that has ended
+// before makes it look once. Without a source it waits for that. A source that is
+// closed meanwhile is ready.
+func Wait(ctx context.Context, sources ...Source) ([]Source, error) {
+	indexes, err := await.Any(ctx, sources)
+	var ready []Source
+	for _, i := range indexes {
+		ready = append(ready, sources[i])
+	}
+	return ready, err
+}
+
+// Readable makes a source of a file or socket, as an [*os.File] or what package
+// net has: it is ready when a read would not block. It must not be closed
+// while it is waited for. What a buffer in front of it holds does not count.
+func Readable(f syscall.Conn) Source { return readable{f} }
+
+type readable struct{ conn syscall.Conn }
+
+// Await is for [Wait].
+func (r readable) Await(list *await.List) (ready bool) {
+	ready = true // if it is closed, a read fails at once
+	raw, err := r.conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	_ = raw.Control(func(fd uintptr) {
+		list.WatchDescriptor(await.Descriptor{FD: int(fd), Events: unix.POLLIN})
+		ready = readableNow(int(fd))
+	})
+	return ready
+}
+
+func readableNow(fd int) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n != 0 || err != nil
+		}
+	}
+}
+
+// Await is for [Wait]: a process is ready when it has ended.
+func (p *Process) Await(*await.List) bool { return !p.Alive() }
+
+var _ Source = (*Process)(nil)
