@@ -7,7 +7,11 @@
 // hand. The kernel frees it when the last process that has it is gone, however
 // that one ended; nothing is left behind.
 //
-// Only types without Go pointers can lie in shared memory: numbers, booleans,
+// A [Queue] takes items from any number of processes to any number of others; a
+// [Pipe] connects two. Their items may be of any type that can travel: those
+// without pointers lie in the memory as they are, others are encoded.
+//
+// Only types without Go pointers can lie in segments, arrays and values: numbers, booleans,
 // arrays and structs of them, and the locks of package sync of this module. What
 // cannot is refused with the path of the offending field. A peer can write
 // anything at any time, so what is read from a header is checked before use;

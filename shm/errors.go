@@ -3,12 +3,14 @@ package shm
 import (
 	"errors"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Errors that callers are expected to tell apart with errors.Is.
 var (
-	// ErrClosed is the error of using a closed segment, array or value. Methods
-	// without an error result panic with it.
+	// ErrClosed is the error of using a closed segment, array, value, queue or
+	// pipe. Methods without an error result panic with it.
 	ErrClosed = os.ErrClosed
 
 	// ErrType means that a type cannot lie in shared memory.
@@ -36,8 +38,33 @@ var (
 	// ErrIndex is what a method panics with when an index is out of range.
 	ErrIndex = errors.New("index out of range")
 
+	// ErrFull means that there is no room: in a queue or pipe, or in the table of
+	// a queue's members.
+	ErrFull = errors.New("full")
+
+	// ErrEmpty means that there is nothing to get from a queue or pipe.
+	ErrEmpty = errors.New("empty")
+
+	// ErrBroken is the error of sending when nobody has the other end of the
+	// pipe any more: EPIPE.
+	ErrBroken error = unix.EPIPE
+
+	// ErrDirection means sending at an end of a pipe that receives only, or the
+	// other way round.
+	ErrDirection = errors.New("the end does not go this way")
+
+	// ErrCorrupt means that the words of a queue or pipe contradict each other:
+	// a process has written where it must not.
+	ErrCorrupt = errors.New("shared memory is damaged")
+
 	// ErrCode means an unknown numeric type code.
 	ErrCode = errors.New("unknown type code")
+)
+
+// Errors that are an ordinary end of things, made once.
+var (
+	errQueueClosed error = &Error{Op: "use queue", Err: ErrClosed}
+	errDetached    error = &Error{Op: "use queue after Detach", Err: ErrClosed}
 )
 
 // An Error records a failed operation on shared memory.

@@ -10,6 +10,6 @@ import (
 // views.
 func watchForgotten[T any](object *T, m *mapping) runtime.Cleanup {
 	return runtime.AddCleanup(object, func(name string) {
-		slog.Warn("shm: an array or value was forgotten without Close: its memory stays mapped", "name", name)
+		slog.Warn("shm: a shared object was forgotten without Close or Detach: its memory stays mapped", "name", name)
 	}, m.file.Name())
 }

@@ -21,7 +21,7 @@ func (r recorder) WithAttrs([]slog.Attr) slog.Handler     { return r }
 func (r recorder) WithGroup(string) slog.Handler          { return r }
 
 func (r recorder) Handle(_ context.Context, record slog.Record) error {
-	if record.Level == slog.LevelWarn && record.Message == "shm: an array or value was forgotten without Close: its memory stays mapped" {
+	if record.Level == slog.LevelWarn && record.Message == "shm: a shared object was forgotten without Close or Detach: its memory stays mapped" {
 		record.Attrs(func(a slog.Attr) bool {
 			r <- a.Key + "=" + a.Value.String()
 			return true

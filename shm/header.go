@@ -48,16 +48,16 @@ type header struct {
 // An entry describes one object.
 //
 //	off size field
-//	  0    4 kind         1 array, 2 value
+//	  0    4 kind         1 array, 2 value, 3 queue, 4 pipe
 //	  4    4 code         numeric type code of the elements, 0 = another type
 //	  8    8 offset       of the first element
-//	 16    8 length       in elements; of a value 1
-//	 24    8 element      size of an element in bytes
+//	 16    8 length       in elements; of a value 1; of a ring its units
+//	 24    8 element      size of an element or unit in bytes
 //	 32    8 fingerprint  of the element's layout
 //	 40    4 lock         0 none, 1 recursive lock at lockOffset, 2 a lock elsewhere
-//	 44    4 -            zero
+//	 44    4 mode         of a ring: 1 records, 2 tasks are counted, 4 one way only
 //	 48    8 lockOffset
-//	 56    8 -            zero
+//	 56    8 limit        of a ring: most items at a time
 type entry struct {
 	Kind        uint32
 	Code        uint32
@@ -66,15 +66,24 @@ type entry struct {
 	Element     uint64
 	Fingerprint uint64
 	Lock        uint32
-	_           uint32
+	Mode        uint32
 	LockOffset  uint64
-	_           [8]byte
+	Limit       uint64
 }
 
 // Kinds of objects.
 const (
 	kindArray = 1 + iota
 	kindValue
+	kindQueue
+	kindPipe
+)
+
+// Modes of rings.
+const (
+	modeRecords = 1 << iota
+	modeCounted
+	modeOneWay
 )
 
 // Kinds of locks that an object can have.
@@ -143,6 +152,9 @@ func readEntry(r io.ReaderAt, size int64, index int) (entry, error) {
 	var e entry
 	if err := readAt(r, fixedSize+int64(index)*entrySize, &e); err != nil {
 		return entry{}, err
+	}
+	if e.Kind == kindQueue || e.Kind == kindPipe {
+		return e, checkRing(e, size)
 	}
 	room := uint64(size)
 	switch {

@@ -80,6 +80,13 @@ func mapFile(f *os.File, owned bool) (_ *mapping, err error) {
 	return m, nil
 }
 
+// retain adds a reference.
+func (m *mapping) retain() {
+	mappings.mu.Lock()
+	defer mappings.mu.Unlock()
+	m.refs++
+}
+
 // release drops a reference; the last one unmaps.
 func (m *mapping) release() error {
 	mappings.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,15 @@ const mfdNoexecSeal = 0x8
 // fixed are the seals without which a peer could shrink the file, so that a
 // touch of the lost part ends the process with SIGBUS.
 const fixed = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+
+// longestName is how many bytes of a name the kernel takes.
+const longestName = 249
+
+// typeName returns the default name of a segment for things of type t.
+func typeName(t reflect.Type) string {
+	name := t.String()
+	return name[:min(len(name), longestName)]
+}
 
 // newMemfd makes an anonymous file of size zero bytes, sized for ever.
 func newMemfd(name string, size int64) (_ *os.File, err error) {

@@ -80,7 +80,7 @@ func (o *object[T]) make(kind uint32, n int, opts *Options) error {
 	}
 	name := opts.Name
 	if name == "" {
-		name = t.String()
+		name = typeName(t)
 	}
 	m, err := create(name, int(e.Offset)-headerSize+n*element, e)
 	if err != nil {

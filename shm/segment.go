@@ -14,6 +14,9 @@ import (
 // data, all zero at first. Arrays and values make their own; a program that
 // lays out memory itself uses [Create] and [Place].
 //
+// A segment travels to other processes in arguments, results and messages, as
+// *Segment, or by its File.
+//
 // Its size is fixed for ever, so no peer can make an access to it fault.
 type Segment struct {
 	mapping atomic.Pointer[mapping] // nil after Close

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
@@ -62,13 +63,7 @@ func (v *Value[T]) UnmarshalCBOR(data []byte) error { return v.receive(kindValue
 func (o *object[T]) receive(kind uint32, data []byte) (err error) {
 	defer wrap(&err, "receive", "")
 	var t ticket
-	if err := cbor.Unmarshal(data, &t); err != nil {
-		return err
-	}
-	if _, err := roster.Join(); err != nil {
-		return err
-	}
-	m, err := mapTicket(t.File)
+	m, e, err := t.open(data)
 	if err != nil {
 		return err
 	}
@@ -77,10 +72,6 @@ func (o *object[T]) receive(kind uint32, data []byte) (err error) {
 			_ = m.release() // the error at hand says more
 		}
 	}()
-	e, err := readEntry(m.file, m.size, t.Object)
-	if err != nil {
-		return err
-	}
 	element, err := elementSize[T]()
 	if err != nil {
 		return err
@@ -96,6 +87,171 @@ func (o *object[T]) receive(kind uint32, data []byte) (err error) {
 	}
 	o.open(m, t.Object, e)
 	return nil
+}
+
+// A segmentTicket is what travels in place of a segment.
+type segmentTicket struct {
+	_    struct{} `cbor:",toarray"`
+	File int      // index of its descriptor in the message
+	Name string
+}
+
+// Travels marks segments as objects that may stand in arguments, results and
+// messages.
+func (*Segment) Travels() {}
+
+// MarshalCBOR is for the module's own messages: it sends the segment along.
+// Anywhere else it fails.
+func (s *Segment) MarshalCBOR() (_ []byte, err error) {
+	defer wrap(&err, "send", s.name)
+	m := s.mapping.Load()
+	if m == nil {
+		return nil, ErrClosed
+	}
+	file, err := wire.AddFile(m, m.file)
+	if err != nil {
+		return nil, err
+	}
+	return cbor.Marshal(segmentTicket{File: file, Name: s.name})
+}
+
+// UnmarshalCBOR is for the module's own messages: it attaches the segment that
+// came along. Anywhere else it fails.
+func (s *Segment) UnmarshalCBOR(data []byte) (err error) {
+	defer wrap(&err, "receive", "")
+	var t segmentTicket
+	if err := cbor.Unmarshal(data, &t); err != nil {
+		return err
+	}
+	if _, err := roster.Join(); err != nil {
+		return err
+	}
+	m, err := mapTicket(t.File)
+	if err != nil {
+		return err
+	}
+	s.name, s.size = t.Name, int(m.size)-headerSize
+	s.mapping.Store(m)
+	return nil
+}
+
+// Travels marks queues as objects that may stand in arguments, results and
+// messages.
+func (*Queue[T]) Travels() {}
+
+// MarshalCBOR is for the module's own messages: it sends the queue's segment
+// along. Anywhere else it fails.
+func (q *Queue[T]) MarshalCBOR() ([]byte, error) {
+	m := q.ring.mapping
+	if m == nil {
+		return nil, errDetached
+	}
+	file, err := wire.AddFile(m, m.file)
+	if err != nil {
+		return nil, &Error{Op: "send", Name: m.file.Name(), Err: err}
+	}
+	return cbor.Marshal(ticket{File: file, Object: q.ring.index})
+}
+
+// UnmarshalCBOR is for the module's own messages: it attaches the queue whose
+// segment came along. Anywhere else it fails.
+func (q *Queue[T]) UnmarshalCBOR(data []byte) (err error) {
+	defer wrap(&err, "receive", "")
+	var t ticket
+	m, e, err := t.open(data)
+	if err != nil {
+		return err
+	}
+	if err = matches[T](e, kindQueue); err == nil {
+		err = q.open(m, t.Object, e)
+	}
+	if err != nil {
+		_ = m.release() // the error at hand says more
+	}
+	return err
+}
+
+// A pipeTicket is what travels in place of an end of a pipe.
+type pipeTicket struct {
+	_      struct{} `cbor:",toarray"`
+	Ticket cbor.RawMessage
+	Token  int // index of the end's socket in the message
+	End    int // 0 or 1
+}
+
+// Travels marks pipes as objects that may stand in arguments, results and
+// messages.
+func (*Pipe[T]) Travels() {}
+
+// MarshalCBOR is for the module's own messages: it sends this end along. Anywhere
+// else it fails.
+func (p *Pipe[T]) MarshalCBOR() ([]byte, error) {
+	e := &p.end
+	if e.mapping == nil {
+		return nil, &Error{Op: "send", Err: ErrClosed}
+	}
+	file, err := wire.AddFile(e.mapping, e.mapping.file)
+	if err != nil {
+		return nil, &Error{Op: "send", Name: e.name, Err: err}
+	}
+	token, err := wire.AddFile(e.token, e.token)
+	if err != nil {
+		return nil, &Error{Op: "send", Name: e.name, Err: err}
+	}
+	t, err := cbor.Marshal(ticket{File: file, Object: e.index})
+	if err != nil {
+		return nil, err
+	}
+	e.hand()
+	return cbor.Marshal(pipeTicket{Ticket: t, Token: token, End: e.which})
+}
+
+// UnmarshalCBOR is for the module's own messages: it makes p the end that came
+// along. Anywhere else it fails.
+func (p *Pipe[T]) UnmarshalCBOR(data []byte) (err error) {
+	defer wrap(&err, "receive", "")
+	var pt pipeTicket
+	if err := cbor.Unmarshal(data, &pt); err != nil {
+		return err
+	}
+	if pt.End != 0 && pt.End != 1 {
+		return fmt.Errorf("%w: end %d of a pipe", ErrLayout, pt.End)
+	}
+	var t ticket
+	m, e, err := t.open(pt.Ticket)
+	if err != nil {
+		return err
+	}
+	var token *os.File
+	if err = matches[T](e, kindPipe); err == nil {
+		token, err = wire.TakeFile(pt.Token, m.file.Name())
+	}
+	if err != nil {
+		_ = m.release() // the error at hand says more
+		return err
+	}
+	p.open(m, t.Object, e, pt.End, token)
+	return nil
+}
+
+// open reads the ticket and attaches the segment of its object.
+func (t *ticket) open(data []byte) (*mapping, entry, error) {
+	if err := cbor.Unmarshal(data, t); err != nil {
+		return nil, entry{}, err
+	}
+	if _, err := roster.Join(); err != nil {
+		return nil, entry{}, err
+	}
+	m, err := mapTicket(t.File)
+	if err != nil {
+		return nil, entry{}, err
+	}
+	e, err := readEntry(m.file, m.size, t.Object)
+	if err != nil {
+		_ = m.release() // the error at hand says more
+		return nil, entry{}, err
+	}
+	return m, e, nil
 }
 
 // openLock attaches a lock that lies in a segment of its own.

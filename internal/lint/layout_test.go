@@ -153,7 +153,7 @@ func TestLayoutOfCBOR(t *testing.T) {
 			listed[name] = append(listed[name], row[1])
 		}
 	}
-	require.Len(t, listed, 3)
+	require.Len(t, listed, 7)
 	for name, keys := range listed {
 		var fields []string
 		for f := range src.lookupStruct(t, name).Fields() {
@@ -179,12 +179,12 @@ func TestLayoutOfFrames(t *testing.T) {
 
 	files := slices.Repeat([]*os.File{os.Stderr}, 254) // one more than go with the header
 	require.NoError(t, wire.Send(conn, 7, &wire.Message{Data: []byte("hello"), Files: files}))
-	frame := make([]byte, 16+1+5)
+	frame := make([]byte, 24+1+5)
 	_, err = io.ReadFull(theirs, frame)
 	require.NoError(t, err)
-	require.Equal(t, "hello", string(frame[17:]))
+	require.Equal(t, "hello", string(frame[25:]))
 
-	want := map[string]uint64{"magic": 0x4d50, "kind": 7, "-": 0, "files": 254, "length": 5}
+	want := map[string]uint64{"magic": 0x4d50, "kind": 7, "-": 0, "files": 254, "length": 5, "form": 0}
 	end := 0
 	for _, row := range layoutTables(t)[i].rows {
 		offset, err := strconv.Atoi(row[0])
@@ -200,5 +200,5 @@ func TestLayoutOfFrames(t *testing.T) {
 		require.Contains(t, want, row[2])
 		require.Equal(t, want[row[2]], binary.LittleEndian.Uint64(field[:]), row[2])
 	}
-	require.Equal(t, 16, end)
+	require.Equal(t, 24, end)
 }

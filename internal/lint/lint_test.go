@@ -92,8 +92,8 @@ func TestModule(t *testing.T) {
 func TestRulesBite(t *testing.T) {
 	const ours = `"github.com/go-multiproc/multiproc/`
 	for _, tt := range []struct{ rule, dir, name, src, complaint string }{
-		{"layers", "shm", "a.go", `import "unsafe"; import ` + ours + `proc"`, "shm (layer 3) imports proc (layer 4)"},
-		{"layers", "sync", "a.go", `import ` + ours + `shm"`, "sync (layer 2) imports shm (layer 3)"},
+		{"layers", "shm", "a.go", `import "unsafe"; import ` + ours + `proc"`, "shm (layer 4) imports proc (layer 5)"},
+		{"layers", "sync", "a.go", `import ` + ours + `shm"`, "sync (layer 3) imports shm (layer 4)"},
 		{"layers", "extra", "a.go", `import ` + ours + `sync"`, "extra is not in the table of layers"},
 		{"layers", "shm", "a.go", `import ` + ours + `internal/proctest"`, "internal/proctest is for tests only"},
 		{"alias of sync", "shm", "a.go", `import ` + ours + `sync"`, "import it as psync"},

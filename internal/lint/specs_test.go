@@ -12,33 +12,36 @@ import (
 	"github.com/go-multiproc/multiproc/internal/probe"
 )
 
-// stepLabel finds the labels of a Promela source that name a step: L1, C20.
-var stepLabel = regexp.MustCompile(`(?m)^\s*([LC]\d+):`)
+// stepLabel finds the labels of a Promela source that name a step: L1, C20, Q30.
+var stepLabel = regexp.MustCompile(`(?m)^\s*([LCQ]\d+):`)
 
 // modelLabel returns the label of a probe point in the models; "" for those that
-// no model has.
+// no model has. Numbers are unique from 30 on.
 func modelLabel(p probe.Point) string {
-	name := p.String()
-	if number, ok := strings.CutPrefix(name, "lock "); ok {
+	kind, number, _ := strings.Cut(p.String(), " ")
+	switch {
+	case kind == "lock" && number != "":
 		return "L" + number
-	}
-	if number, ok := strings.CutPrefix(name, "claim "); ok {
+	case kind == "claim":
 		return "C" + number
+	case p >= probe.Put30:
+		return "Q" + number
 	}
 	return ""
 }
 
 // TestSpecs compares the labels of the models with the names of the probe
-// points: each step of taking and releasing a lock, and of claiming a slot, is
-// modelled, and no model has a step that the code does not have.
+// points: each step of taking and releasing a lock, of claiming a slot, and of
+// putting into and getting from a ring, is modelled, and no model has a step
+// that the code does not have.
 func TestSpecs(t *testing.T) {
 	steps := make(map[string]bool)
-	for _, p := range probe.Points(probe.Lock1, probe.Claim27) {
+	for _, p := range probe.Points(probe.Lock1, probe.Member62) {
 		if label := modelLabel(p); label != "" {
 			steps[label] = false
 		}
 	}
-	require.Len(t, steps, 13+8)
+	require.Len(t, steps, 13+8+7+7+6+6)
 
 	models, err := filepath.Glob("../../docs/specs/*.pml")
 	require.NoError(t, err)

@@ -12,9 +12,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,12 +50,12 @@ func try(ctx context.Context, only string, verbose bool) (bool, error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{dir: dir, sound: map[string]outcome{}, verbose: verbose}
 
-	begin, tried, survived := time.Now(), 0, 0
+	begin, tried, survived := time.Now(), map[string]int{}, map[string]int{}
 	for _, m := range mutants {
 		if !wanted.MatchString(m.name) {
 			continue
 		}
-		tried++
+		tried[m.pkg]++
 		verdict, err := b.judge(ctx, m)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", m.name, err)
@@ -61,10 +63,13 @@ func try(ctx context.Context, only string, verbose bool) (bool, error) {
 		word := "caught    "
 		if !verdict.caught {
 			word = "NOT CAUGHT"
-			survived++
+			survived[m.pkg]++
 		}
 		fmt.Printf("%s  %-46s %s\n", word, m.name, verdict.how)
 	}
-	fmt.Printf("%d mutants, %d caught, %d not, in %d s\n", tried, tried-survived, survived, int(time.Since(begin).Seconds()))
-	return tried > 0 && survived == 0, nil
+	for _, pkg := range slices.Sorted(maps.Keys(tried)) { // lines for make verification
+		fmt.Printf("verified: mutate: %s: %d mutants, %d caught, %d not\n", pkg, tried[pkg], tried[pkg]-survived[pkg], survived[pkg])
+	}
+	fmt.Printf("in %d s\n", int(time.Since(begin).Seconds()))
+	return len(tried) > 0 && len(survived) == 0, nil
 }

@@ -29,13 +29,14 @@ const usualLimit = 20 * time.Second
 // of a second otherwise.
 const hang = 5 * time.Second
 
-var mutants = slices.Concat(lockMutants, heirMutants, rosterMutants)
+var mutants = slices.Concat(lockMutants, heirMutants, rosterMutants, queueMutants, pipeMutants)
 
 const (
 	word    = "sync/word.go"
 	mutex   = "sync/mutex.go"
 	rmutex  = "sync/rmutex.go"
 	sleeper = "sync/sleeper.go"
+	await   = "internal/await/await.go"
 	gate    = "sync/gate.go"
 )
 
@@ -82,7 +83,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "waiter spins: sleeps on a value that is not there",
-		edits: []edit{{word, "s.sleep(word, next, ", "s.sleep(word, next^wordW, "}},
+		edits: []edit{{word, "sleep(s, word, next, ", "sleep(s, word, next^wordW, "}},
 		pkg:   "sync", test: "TestWaiterSleeps",
 	},
 	{
@@ -153,19 +154,19 @@ var lockMutants = []mutant{
 	},
 	{
 		name:    "sleeper does not watch the owner",
-		edits:   []edit{{sleeper, "futex.Watch(blocker.Word, blocker.Seen),\n", "\n"}},
+		edits:   []edit{{sleeper, "s.WatchLife(blocker)\n", "\n"}},
 		without: noBound,
 		pkg:     "sync", test: "TestDeathWakes", limit: hang,
 	},
 	{
 		name:    "sleeper does not watch its context",
-		edits:   []edit{{sleeper, "futex.Watch(&s.cancelled, 0))\n", ")\n"}},
+		edits:   []edit{{await, "words := append(s.words, futex.Watch(&s.cancelled, 0))", "words := s.words"}},
 		without: noBound,
 		pkg:     "sync", test: "TestLockContext", limit: hang,
 	},
 	{
 		name:  "a death is not passed on",
-		edits: []edit{{word, "seen.blocker.PassOn()\n", "\n"}},
+		edits: []edit{{word, "s.PassOn()\n", "\n"}},
 		pkg:   "sync", test: "TestDeathIsPassedOn", limit: hang,
 	},
 	{
@@ -177,7 +178,7 @@ var lockMutants = []mutant{
 		// Either look alone is enough: an ended context never sleeps.
 		name: "LockContext with an ended context waits",
 		edits: []edit{
-			{word, "if err := ctx.Err(); err != nil {\n\t\treturn err\n\t}\n\tif spin(", "if spin("},
+			{word, "if err := ctx.Err(); err != nil {\n\t\treturn err\n\t}\n\tif lockBudget", "if lockBudget"},
 			{word, "if err := ctx.Err(); err != nil {\n\t\t\ta.giveUp()\n\t\t\treturn err\n\t\t}\n", ""},
 		},
 		pkg: "sync", test: "TestLockContext", limit: hang,

@@ -1,0 +1,244 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/await"
+	"github.com/go-multiproc/multiproc/internal/barrier"
+	"github.com/go-multiproc/multiproc/internal/probe"
+	"github.com/go-multiproc/multiproc/internal/roster"
+)
+
+// PipeOptions tune NewPipe and NewBytePipe. Nil means the defaults.
+type PipeOptions struct {
+	// Name is for people: it shows in /proc/PID/maps.
+	//
+	// The default is the type of the messages.
+	Name string
+
+	// OneWay makes the first end receive only, and the second send only.
+	//
+	// The default is false: both ends do both.
+	OneWay bool
+
+	// Capacity is how many messages fit into each direction.
+	//
+	// The default is 1024.
+	Capacity int
+
+	// Bytes is the room in each direction for messages that do not have a fixed
+	// size; see QueueOptions.
+	//
+	// The default is 1 MiB.
+	Bytes int
+}
+
+const defaultCapacity = 1024
+
+// A Pipe is one end of a connection between two processes, over which messages
+// of type T go both ways: Python's multiprocessing.Pipe. It is faster than a
+// queue, because each direction has one sender and one receiver.
+//
+// An end belongs to one goroutine at a time; one may send while another one
+// receives. It goes to another process in an argument, result or message, as
+// *Pipe; the sender then closes its own. A process that is to have both ends of
+// something is better served by a Queue.
+//
+// When the other end is closed, or the process that has it ends in any way, Recv
+// returns what was sent before, and then io.EOF, and Send fails with ErrBroken.
+// So it is when an end is lost on its way to another process.
+type Pipe[T any] struct {
+	end     pipeEnd
+	out, in []T // of messages without pointers; nil for others
+	send    records
+	recv    records
+	cleanup runtime.Cleanup
+}
+
+// NewPipe makes a pipe and returns its two ends. The caller must close both,
+// also those that it has sent to another process. Errors are those of
+// [NewQueue].
+func NewPipe[T any](o *PipeOptions) (a, b *Pipe[T], err error) {
+	defer wrap(&err, "make pipe", "")
+	if o == nil {
+		o = &PipeOptions{}
+	}
+	capacity := o.Capacity
+	if capacity == 0 {
+		capacity = defaultCapacity
+	}
+	e, err := ringEntry[T](kindPipe, pipeData, capacity, o.Bytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.OneWay {
+		e.Mode |= modeOneWay
+	}
+	name := o.Name
+	if name == "" {
+		name = typeName(reflect.TypeFor[T]())
+	}
+	m, err := create(name, pipeData+int(2*e.Length*e.Element), e)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		_ = m.release() // the error at hand says more
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	m.retain()
+	viewOf[pipeWords](m.data[headerSize:], 1)[0].ends[1].state.Store(uint64(roster.Me())) // before the first end looks
+	a, b = new(Pipe[T]), new(Pipe[T])
+	a.open(m, 0, e, 0, os.NewFile(uintptr(tokens[0]), name))
+	b.open(m, 0, e, 1, os.NewFile(uintptr(tokens[1]), name))
+	return a, b, nil
+}
+
+// open makes p one end of the pipe that e describes in m.
+func (p *Pipe[T]) open(m *mapping, index int, e entry, which int, token *os.File) {
+	p.end.open(m, index, e, which, token)
+	size := e.Length * e.Element
+	data := [2][]byte{m.data[e.Offset:][:size], m.data[e.Offset+size:][:size]}
+	if e.Mode&modeRecords == 0 {
+		p.out, p.in = viewOf[T](data[which], int(e.Length)), viewOf[T](data[1-which], int(e.Length))
+	} else {
+		p.send, p.recv = records{data[which], uint32(e.Length)}, records{data[1-which], uint32(e.Length)}
+	}
+	barrier.Prepare()
+	p.cleanup = watchForgotten(p, m)
+}
+
+// Send sends v, and waits for room if there is none. It returns the context's
+// error, ErrBroken if nobody has the other end any more, ErrSize for a message
+// that is too big, or one that matches ErrDirection at an end that receives
+// only. After an error v was not sent.
+func (p *Pipe[T]) Send(ctx context.Context, v T) error {
+	if p.out == nil {
+		return p.sendRecord(ctx, v)
+	}
+	w := &p.end.send
+	if !w.mayGo(1) {
+		if _, err := w.beginSend(ctx, 1, 1); err != nil {
+			return err
+		}
+	}
+	probe.At(probe.Put33)
+	p.out[w.own.units()&uint32(len(p.out)-1)] = v
+	w.commitSend(1, 1)
+	return nil
+}
+
+// TrySend sends v if there is room; else it returns ErrFull.
+func (p *Pipe[T]) TrySend(v T) error { return p.Send(atOnce, v) }
+
+// SendAll sends the messages in order, as many at a time as there is room for,
+// which is much faster than one by one. It returns how many were sent; if not
+// all, with an error as Send.
+func (p *Pipe[T]) SendAll(ctx context.Context, messages []T) (n int, err error) {
+	for n < len(messages) {
+		if p.out == nil {
+			if err := p.sendRecord(ctx, messages[n]); err != nil {
+				return n, err
+			}
+			n++
+			continue
+		}
+		wanted := uint32(min(len(messages)-n, len(p.out)))
+		free, err := p.end.send.beginSend(ctx, 1, wanted)
+		if err != nil {
+			return n, err
+		}
+		k := min(wanted, free)
+		probe.At(probe.Put33)
+		at := p.end.send.own.units() & uint32(len(p.out)-1)
+		first := copy(p.out[at:], messages[n:n+int(k)])
+		copy(p.out, messages[n+first:n+int(k)])
+		p.end.send.commitSend(k, k)
+		n += int(k)
+	}
+	return n, nil
+}
+
+// Recv returns the next message, and waits for one if there is none. It returns
+// the context's error, io.EOF when everything was received and nobody has the
+// other end any more, or one that matches ErrDirection at an end that sends
+// only.
+func (p *Pipe[T]) Recv(ctx context.Context) (v T, err error) {
+	if p.in == nil {
+		return p.recvRecord(ctx)
+	}
+	w := &p.end.recv
+	if w.spare == 0 {
+		if _, err := w.beginRecv(ctx, 1); err != nil {
+			return v, err
+		}
+	}
+	probe.At(probe.Get43)
+	v = p.in[w.own.units()&uint32(len(p.in)-1)]
+	w.commitRecv(1, 1)
+	return v, nil
+}
+
+// TryRecv returns the next message if there is one; else it returns ErrEmpty.
+func (p *Pipe[T]) TryRecv() (T, error) { return p.Recv(atOnce) }
+
+// RecvUpTo waits until there is a message, and receives as many as there are and
+// fit into messages. It returns how many; none with an error as of Recv.
+func (p *Pipe[T]) RecvUpTo(ctx context.Context, messages []T) (n int, err error) {
+	if len(messages) == 0 {
+		return 0, nil
+	}
+	if p.in == nil {
+		return p.recvRecords(ctx, messages)
+	}
+	wanted := uint32(min(len(messages), len(p.in)))
+	filled, err := p.end.recv.beginRecv(ctx, wanted)
+	if err != nil {
+		return 0, err
+	}
+	k := min(wanted, filled)
+	probe.At(probe.Get43)
+	at := p.end.recv.own.units() & uint32(len(p.in)-1)
+	first := copy(messages[:k], p.in[at:])
+	copy(messages[first:k], p.in)
+	p.end.recv.commitRecv(k, k)
+	return int(k), nil
+}
+
+// Poll waits until Recv would not wait, or ctx ends. To wait for several things
+// at once see package proc.
+func (p *Pipe[T]) Poll(ctx context.Context) error {
+	_, err := p.end.recv.beginRecv(ctx, 1)
+	if err != nil && errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return nil // a message, the end of the messages, or what else Recv tells
+}
+
+// Close closes this end. What was sent before can still be received. It must not
+// be called while another goroutine uses the end, or waits for it.
+func (p *Pipe[T]) Close() error {
+	p.cleanup.Stop()
+	p.out, p.in, p.send, p.recv = nil, nil, records{}, records{}
+	return p.end.close()
+}
+
+// String describes the end.
+func (p *Pipe[T]) String() string {
+	if p.end.mapping == nil {
+		return fmt.Sprintf("shm.Pipe[%v](closed)", reflect.TypeFor[T]())
+	}
+	return fmt.Sprintf("shm.Pipe[%v](end %d)", reflect.TypeFor[T](), p.end.which+1)
+}
+
+// Await is for waiting for several things at once, as package proc does: an end
+// is ready when Recv would not wait.
+func (p *Pipe[T]) Await(list *await.List) (ready bool) { return p.end.await(list) }

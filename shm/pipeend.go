@@ -1,0 +1,206 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"structs"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/await"
+	"github.com/go-multiproc/multiproc/internal/futex"
+	"github.com/go-multiproc/multiproc/internal/roster"
+)
+
+// pipeWords lie at the start of a pipe.
+//
+//	off size field
+//	  0    8 ends[0]  who has the first end
+//	 64    8 ends[1]  who has the second end
+//	128  256 ways[0]  from the first end to the second
+//	384  256 ways[1]  from the second end to the first
+type pipeWords struct {
+	_    structs.HostLayout
+	ends [2]struct {
+		state atomic.Uint64
+		_     [56]byte
+	}
+	ways [2]wayWords
+}
+
+const pipeData = 1024 // where the items of the first way begin; those of the second follow
+
+// The state of an end is the roster id of the process that has it, and one of
+// these bits.
+const (
+	endTransit = 1 << 32 // that process has sent it to another one, which has not got it yet
+	endClosed  = 1 << 33
+)
+
+// A pipeEnd is one end of a pipe.
+//
+// Who has an end is known in two ways. The state names the process, so that its
+// death ends the other's waits at once. While the end is on its way to another
+// process nobody can be named; then a socket tells, one of a pair, of which each
+// end carries one: the kernel reports a hang-up when nobody has the other one
+// any more, be it open or in a message.
+type pipeEnd struct {
+	mapping *mapping // nil after Close
+	index   int      // in the segment's directory
+	name    string
+	token   *os.File // this end's socket
+	words   *pipeWords
+	which   int  // 0 or 1
+	handed  bool // was sent, and may have come back as another object
+
+	send, recv way
+}
+
+// open makes e one end of the pipe that the entry describes. It takes over the
+// token and the reference to m.
+func (e *pipeEnd) open(m *mapping, index int, d entry, which int, token *os.File) {
+	words := &viewOf[pipeWords](m.data[headerSize:], 1)[0]
+	*e = pipeEnd{
+		mapping: m, index: index, name: m.file.Name(), token: token, which: which,
+		words: words,
+	}
+	if before := roster.ID(words.ends[which].state.Load() & roster.Mask); before != 0 && !roster.Look(before).Alive {
+		_ = roster.Fence(context.Background(), before) // only a context could fail
+	}
+	out, in := &e.words.ways[which], &e.words.ways[1-which]
+	e.send = way{end: e, words: out, units: uint32(d.Length), limit: uint32(d.Limit), records: d.Mode&modeRecords != 0}
+	e.recv = e.send
+	e.recv.words = in
+	e.send.own, e.send.other = position(out.tail.Load()), position(out.head.Load())
+	e.recv.own, e.recv.other = position(in.head.Load()), position(in.tail.Load())
+	if d.Mode&modeOneWay != 0 && which == 0 {
+		e.send.words = nil
+	} else if d.Mode&modeOneWay != 0 {
+		e.recv.words = nil
+	}
+	e.words.ends[which].state.Store(uint64(roster.Me()))
+	e.send.peerGone()
+	e.recv.peerGone()
+	e.alarm(0)
+}
+
+// alarm wakes the other end, whatever it waits for.
+func (e *pipeEnd) alarm(bits uint32) {
+	for i := range e.words.ways {
+		e.words.ways[i].items.alarm(bits)
+		e.words.ways[i].room.alarm(bits)
+	}
+}
+
+// peerDied reports whether the process that had the other end at the last look
+// has died.
+func (w *way) peerDied() bool { return w.peer.Word.Load() != w.peer.Seen }
+
+// peerMoved reports whether the other end has changed hands since the last look.
+func (w *way) peerMoved() bool { return w.end.otherState() != w.state }
+
+func (e *pipeEnd) otherState() uint64 { return e.words.ends[1-e.which].state.Load() }
+
+// peerGone looks at the other end anew, and reports whether nobody has it.
+func (w *way) peerGone() (gone bool) {
+	w.state = w.end.otherState()
+	w.peer = roster.Look(roster.ID(w.state & roster.Mask))
+	gone = !w.peer.Alive
+	switch {
+	case w.state&endClosed != 0:
+		gone = true
+	case w.state&endTransit != 0:
+		gone = w.end.hungUp()
+	}
+	if gone {
+		w.peer.Word, w.peer.Seen = &never, 1 // nobody will have it again unless the state changes
+	} else if !w.peer.Alive {
+		w.peer.Word, w.peer.Seen = &never, 0
+	}
+	return gone
+}
+
+// fencePeer returns when no thread of the process that had the other end runs any
+// more. An end that is closed or lost has none.
+func (w *way) fencePeer(ctx context.Context) error {
+	if w.state&(endClosed|endTransit) != 0 {
+		return nil
+	}
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	return roster.Fence(ctx, roster.ID(w.state&roster.Mask))
+}
+
+// never is a word that nobody changes.
+var never atomic.Uint32
+
+// watchPeer is step 52. An end that is on its way is looked after by asking.
+func (w *way) watchPeer(list watcher) bool {
+	gone := w.peerGone()
+	if w.peer.Alive {
+		list.WatchLife(w.peer)
+	}
+	return !gone && w.state&endTransit == 0
+}
+
+// hungUp asks the kernel whether nobody has the other token any more.
+func (e *pipeEnd) hungUp() (gone bool) {
+	err := control(e.token, func(fd int) error {
+		fds := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(fds, 0)
+		gone = n > 0 && fds[0].Revents&unix.POLLHUP != 0
+		return err
+	})
+	return gone || err != nil && !errors.Is(err, unix.EINTR)
+}
+
+// await makes the end one of many things that are waited for: it is ready when
+// a look for a message would not end with ErrEmpty.
+func (e *pipeEnd) await(list *await.List) (ready bool) {
+	if e.mapping == nil || e.recv.words == nil {
+		return true
+	}
+	if !arm(list, &e.recv.words.items, e.recv.watchPeer) {
+		list.Bound(futex.PollInterval)
+	}
+	list.Bound(lastLook)
+	return position(e.recv.words.tail.Load()) != e.recv.own || e.recv.words.items.closing() || e.recv.peerGone()
+}
+
+// close closes the end. The other one is told, unless this end was sent to
+// another process and is closed here only.
+func (e *pipeEnd) close() error {
+	if e.mapping == nil {
+		return &Error{Op: "close", Err: ErrClosed}
+	}
+	me := uint64(roster.Me())
+	if !e.handed && e.words.ends[e.which].state.CompareAndSwap(me, me|endClosed) {
+		e.alarm(eventClosing)
+	}
+	m, token := e.mapping, e.token
+	*e = pipeEnd{}
+	e.send.end, e.recv.end = e, e
+	return errors.Join(m.release(), token.Close())
+}
+
+// hand marks the end as on its way to another process.
+func (e *pipeEnd) hand() {
+	me := uint64(roster.Me())
+	e.words.ends[e.which].state.CompareAndSwap(me, me|endTransit)
+	e.handed = true
+	e.alarm(0)
+}
+
+func (e *pipeEnd) errDirection() error {
+	if e == nil || e.mapping == nil { // nil: nothing has arrived
+		return &Error{Op: "use pipe", Err: ErrClosed}
+	}
+	return &Error{Op: "use pipe", Name: e.name, Err: ErrDirection}
+}
+
+func (e *pipeEnd) corrupt(w *way) error {
+	return &Error{Op: "use pipe", Name: e.name, Err: fmt.Errorf("%w: positions %#x and %#x", ErrCorrupt, uint64(w.own), uint64(w.other))}
+}

@@ -1,0 +1,136 @@
+package shm
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/go-multiproc/multiproc/internal/probe"
+)
+
+func (p *Pipe[T]) sendRecord(ctx context.Context, v T) error {
+	data, err := encodeItem(&v)
+	if err != nil {
+		return &Error{Op: "send over", Name: p.end.name, Err: err}
+	}
+	return p.sendMessage(ctx, len(data), func(message []byte) error {
+		copy(message, data)
+		return nil
+	})
+}
+
+func (p *Pipe[T]) recvRecord(ctx context.Context) (v T, err error) {
+	var data []byte
+	if err := p.recvMessage(ctx, func(message []byte) error { data = clone(message); return nil }); err != nil {
+		return v, err
+	}
+	if v, err = decodeItem[T](data); err != nil {
+		return v, &Error{Op: "receive from", Name: p.end.name, Err: err}
+	}
+	return v, nil
+}
+
+// recvRecords receives what is there, without waiting again. A message that is
+// damaged ends the batch before it, or is alone in it.
+func (p *Pipe[T]) recvRecords(ctx context.Context, messages []T) (n int, err error) {
+	for n < len(messages) {
+		v, err := p.recvRecord(ctx)
+		if n > 0 && err != nil {
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		messages[n] = v
+		n++
+		ctx = atOnce
+	}
+	return n, nil
+}
+
+// sendMessage is Send for a message of n bytes, which write fills in.
+func (p *Pipe[T]) sendMessage(ctx context.Context, n int, write func(message []byte) error) error {
+	w := &p.end.send
+	if w.words == nil {
+		return p.end.errDirection()
+	}
+	if err := p.send.fits(n); err != nil {
+		return &Error{Op: "send over", Name: p.end.name, Err: err}
+	}
+	span := p.send.span(w.own, n)
+	if _, err := w.beginSend(ctx, span, span); err != nil {
+		return err
+	}
+	probe.At(probe.Put33)
+	if err := write(p.send.place(w.own, n)); err != nil {
+		return err
+	}
+	w.commitSend(1, span)
+	return nil
+}
+
+// recvMessage is Recv: read sees the message in its place.
+func (p *Pipe[T]) recvMessage(ctx context.Context, read func(message []byte) error) error {
+	w := &p.end.recv
+	filled, err := w.beginRecv(ctx, 1)
+	if err != nil {
+		return err
+	}
+	probe.At(probe.Get43)
+	message, units, err := p.recv.find(w.own, filled)
+	if err != nil {
+		return &Error{Op: "receive from", Name: p.end.name, Err: err}
+	}
+	if err := read(message); err != nil {
+		return err
+	}
+	w.commitRecv(1, units)
+	return nil
+}
+
+// SendFunc sends a message that fn writes in its place in shared memory, without
+// a copy. It is for types without pointers; for bytes see [BytePipe.SendFunc].
+// The place holds what an earlier message left there. If fn fails or panics,
+// nothing is sent. Otherwise it is as Send.
+func (p *Pipe[T]) SendFunc(ctx context.Context, fn func(message *T) error) error {
+	if err := p.needSlots(); err != nil {
+		return err
+	}
+	if _, err := p.end.send.beginSend(ctx, 1, 1); err != nil {
+		return err
+	}
+	probe.At(probe.Put33)
+	if err := fn(&p.out[p.end.send.own.units()&uint32(len(p.out)-1)]); err != nil {
+		return err
+	}
+	p.end.send.commitSend(1, 1)
+	return nil
+}
+
+// RecvFunc lets fn see the next message in its place in shared memory, without a
+// copy. The pointer is good during the call only. If fn fails or panics, the
+// message is still the next. Otherwise it is as Recv.
+func (p *Pipe[T]) RecvFunc(ctx context.Context, fn func(message *T) error) error {
+	if err := p.needSlots(); err != nil {
+		return err
+	}
+	if _, err := p.end.recv.beginRecv(ctx, 1); err != nil {
+		return err
+	}
+	probe.At(probe.Get43)
+	if err := fn(&p.in[p.end.recv.own.units()&uint32(len(p.in)-1)]); err != nil {
+		return err
+	}
+	p.end.recv.commitRecv(1, 1)
+	return nil
+}
+
+func (p *Pipe[T]) needSlots() error {
+	switch {
+	case p.end.mapping == nil:
+		return p.end.errDirection()
+	case p.out == nil:
+		return &Error{Op: "use in place", Name: p.end.name, Err: fmt.Errorf("%w: %v has no fixed size", ErrType, reflect.TypeFor[T]())}
+	}
+	return nil
+}
