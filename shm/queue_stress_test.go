@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -18,10 +19,21 @@ import (
 )
 
 const (
-	campaignKills = 10_000
-	lifeItems     = 1 << 16 // most items of one producer's life; then it waits to be killed
-	batchItems    = 8
+	lifeItems  = 1 << 16 // most items of one producer's life; then it waits to be killed
+	batchItems = 8
 )
+
+// campaignKills is how many processes are killed: 10,000, or what make stress
+// was told.
+func campaignKills(t *testing.T) int {
+	kills := 10_000
+	if n := os.Getenv("MULTIPROC_KILLS"); n != "" {
+		var err error
+		kills, err = strconv.Atoi(n)
+		require.NoError(t, err)
+	}
+	return kills
+}
 
 // A campaign is what its processes share.
 type campaign struct {
@@ -148,9 +160,10 @@ func TestStressQueueKills(t *testing.T) {
 	withoutLooks()
 	q, err := NewQueue[int64](16, nil)
 	require.NoError(t, err)
-	lives, err := NewArray[life](campaignKills+200, &Options{NoLock: true})
+	kills := campaignKills(t)
+	lives, err := NewArray[life](kills+200, &Options{NoLock: true})
 	require.NoError(t, err)
-	seen, err := NewArray[atomic.Uint32]((campaignKills+200)*lifeItems/32, &Options{NoLock: true})
+	seen, err := NewArray[atomic.Uint32]((kills+200)*lifeItems/32, &Options{NoLock: true})
 	require.NoError(t, err)
 	c := campaign{q, lives, seen}
 	defer func() {
@@ -160,7 +173,7 @@ func TestStressQueueKills(t *testing.T) {
 	}()
 
 	started, killed := 0, 0
-	for killed < campaignKills && !t.Failed() {
+	for killed < kills && !t.Failed() {
 		t.Run(fmt.Sprint(killed), func(t *testing.T) { // whose end closes the pipes of its helpers
 			var place [4]*proctest.Proc
 			var lives [4]int

@@ -106,13 +106,15 @@ func TestQueuePutAllWakesMany(t *testing.T) {
 		require.Equal(t, 5, n)
 		for _, p := range puppets {
 			p.Expect(t, "7")
-			p.Tell(t, "end")
-			require.NoError(t, p.Wait(t))
 		}
 		for _, got := range mine {
 			require.NoError(t, <-got)
 		}
 		requireEmpty(t, q)
+		for _, p := range puppets { // not before: the end of a member wakes the others as well
+			p.Tell(t, "end")
+			require.NoError(t, p.Wait(t))
+		}
 	}
 }
 
@@ -225,6 +227,26 @@ func TestQueueCancelledBesideItem(t *testing.T) {
 		requireEmpty(t, q)
 	}
 	t.Logf("gave up %d times", gaveUp)
+}
+
+// The same when it is certain who was woken: the first to sleep, who then finds
+// the lock taken.
+func TestQueueGivesUpAfterItWasWoken(t *testing.T) {
+	proctest.NoLeaks(t)
+	q := testQueue[int](t, 1, nil)
+	p := hand(t, queuePuppet, q)
+	for i := range 5 {
+		ctx, cancel := context.WithCancel(t.Context())
+		mine := sleepsIn(t, func() error { _, err := q.Get(ctx); return err })
+		p.Tell(t, "get")
+		awaitQueueSleepers(t, p.Pid(), 1)
+		q.ring.words.get.Lock()
+		putNow(t, q, i)
+		cancel()
+		require.Equal(t, context.Canceled, <-mine)
+		q.ring.words.get.Unlock()
+		p.Expect(t, fmt.Sprint(i))
+	}
 }
 
 // A holder that is slow, stopped, or dead, in the middle of a Get or Put: others

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/barrier"
+	"github.com/go-multiproc/multiproc/internal/check"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
 	psync "github.com/go-multiproc/multiproc/sync"
@@ -282,6 +283,9 @@ func (r *ring) free(tail, head position) uint32 {
 // commitPut is steps 34 to 36.
 func (r *ring) commitPut(tail position, items, units uint32) {
 	w := r.words
+	if check.Race {
+		check.Release(&w.tail)
+	}
 	probe.At(probe.Put34)
 	barrier.Commit(&w.tail, uint64(tail.plus(items, units)))
 	probe.At(probe.Put35)
@@ -323,6 +327,9 @@ func (r *ring) lookGet(ctx context.Context, wanted uint32) (head position, fille
 			return 0, 0, 0, r.corrupt("head %#x, tail %#x", uint64(head), w.tailSeen)
 		}
 		if filled > 0 {
+			if check.Race {
+				check.Acquire(&w.tail)
+			}
 			return head, filled, 0, nil
 		}
 		w.get.Unlock()

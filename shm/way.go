@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/go-multiproc/multiproc/internal/barrier"
+	"github.com/go-multiproc/multiproc/internal/check"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/roster"
@@ -116,7 +117,7 @@ func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err erro
 		case gone || w.words.items.closing():
 			w.spare = 0
 			return 0, ErrBroken
-		case w.own.units()-w.other.units() > w.units:
+		case w.own.units()-w.other.units() > w.units || w.own.items()-w.other.items() > w.limit:
 			return 0, w.end.corrupt(w)
 		case w.spare >= least:
 			return w.spare, nil
@@ -140,6 +141,9 @@ func (w *way) commitSend(items, units uint32) {
 	w.spare -= units
 	if w.records && w.own.items()-w.other.items() >= w.limit {
 		w.spare = 0
+	}
+	if check.Race {
+		check.Release(&w.words.tail)
 	}
 	probe.At(probe.Put34)
 	barrier.Commit(&w.words.tail, uint64(w.own))
@@ -176,6 +180,9 @@ func (w *way) beginRecv(ctx context.Context, wanted uint32) (filled uint32, err 
 // lookForItems looks how far the sender is.
 func (w *way) lookForItems() {
 	w.other = position(w.words.tail.Load())
+	if check.Race {
+		check.Acquire(&w.words.tail)
+	}
 	w.spare = w.other.units() - w.own.units()
 }
 
