@@ -89,7 +89,7 @@ func greet(ctx context.Context, sock *wire.Conn, listens bool, s *settings) (_ *
 		err = ctx.Err()
 	case limited.Err() != nil:
 		err = fmt.Errorf("no answer within %v: %w", s.handshake, os.ErrDeadlineExceeded)
-	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
 		err = fmt.Errorf("it hung up: %w", io.ErrUnexpectedEOF)
 	}
 	return nil, fmt.Errorf("handshake with process %d: %w", peer.Pid, err)

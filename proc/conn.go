@@ -57,7 +57,7 @@ type Conn struct {
 	broken    error // why nothing can be sent any more; for who has the turn
 	receiving turn
 	in        *wire.Receiver // for who has the turn
-	refused   atomic.Bool    // a message was looked at and stays
+	refused   atomic.Bool    // the last receive failed: the next one will not wait
 	closed    atomic.Bool
 }
 
@@ -101,9 +101,10 @@ func (c *Conn) Peer() (pid, uid int) { return c.peer.Pid, c.peer.UID }
 //
 // Send waits while the other end does not receive. If ctx ends before a part of
 // the message is out, nothing was sent. If it ends later, nothing can be sent
-// on this connection any more: the other end gets io.ErrUnexpectedEOF. If the
-// other end has been closed or its process has died, the error matches
-// syscall.EPIPE. A message that was sent has not necessarily been received.
+// on this connection any more: the other end gets io.ErrUnexpectedEOF, and later
+// calls an error that matches syscall.EPIPE. So they do if the other end has been
+// closed or its process has died, and ErrClosed if this one was closed. A message
+// that was sent has not necessarily been received.
 func (c *Conn) Send(ctx context.Context, v any) error {
 	t := reflect.TypeOf(v)
 	if t == nil {
@@ -124,11 +125,14 @@ func (c *Conn) SendBytes(ctx context.Context, b []byte) error {
 }
 
 func (c *Conn) send(ctx context.Context, kind byte, m *wire.Message) error {
+	if c.sock == nil { // it did not arrive
+		return c.failed("send to", ErrClosed)
+	}
 	if err := c.sending.take(ctx); err != nil {
 		return c.failed("send to", err)
 	}
 	defer c.sending.give()
-	if c.broken != nil {
+	if c.broken != nil && !c.closed.Load() {
 		return c.failed("send to", c.broken)
 	}
 	before := c.sock.Written()
@@ -139,8 +143,8 @@ func (c *Conn) send(ctx context.Context, kind byte, m *wire.Message) error {
 	if errors.Is(err, unix.ECONNRESET) { // the same, if it had not read everything
 		err = fmt.Errorf("%w: %w", syscall.EPIPE, err)
 	}
-	if c.sock.Written() != before {
-		c.broken = fmt.Errorf("an earlier message was sent in part only: %w", err)
+	if c.sock.Written() != before && !c.closed.Load() {
+		c.broken = fmt.Errorf("%w: an earlier message was sent in part only: %s", syscall.EPIPE, err.Error())
 		_ = c.sock.CloseWrite() // so that the other end does not wait for the rest
 	}
 	return c.failed("send to", err)
@@ -182,7 +186,8 @@ func (c *Conn) Recv(ctx context.Context, into any) error {
 // RecvBytes waits for the next message, which must have been sent by SendBytes,
 // and returns it. One of more than maximum bytes matches ErrTooLarge and stays: a
 // call with a larger maximum gets it. A maximum of 0 or less means the limit of
-// the connection. Otherwise it is as Recv.
+// the connection; for a message above that, only Close is left. Otherwise it is
+// as Recv.
 func (c *Conn) RecvBytes(ctx context.Context, maximum int) ([]byte, error) {
 	if maximum <= 0 {
 		maximum = c.max
@@ -196,6 +201,9 @@ func (c *Conn) RecvBytes(ctx context.Context, maximum int) ([]byte, error) {
 }
 
 func (c *Conn) receive(ctx context.Context, kind byte, maximum int) (m *wire.Message, err error) {
+	if c.sock == nil { // it did not arrive
+		return nil, c.failed("receive from", ErrClosed)
+	}
 	if err := c.receiving.take(ctx); err != nil {
 		return nil, c.failed("receive from", err)
 	}
@@ -206,7 +214,6 @@ func (c *Conn) receive(ctx context.Context, kind byte, maximum int) (m *wire.Mes
 			return err
 		}
 		if err := fits(got, kind, length, maximum); err != nil {
-			c.refused.Store(true)
 			return err
 		}
 		if m, err = c.in.Body(); err == nil {
@@ -214,6 +221,9 @@ func (c *Conn) receive(ctx context.Context, kind byte, maximum int) (m *wire.Mes
 		}
 		return err
 	})
+	if err != nil && ctx.Err() == nil {
+		c.refused.Store(true) // the next call fails as well, or finds the message that stays
+	}
 	if err == io.EOF {
 		return nil, err
 	}
@@ -241,7 +251,7 @@ func fits(got, want byte, length, maximum int) error {
 // Await is for [Wait]: the connection is ready when a message has come, at least
 // its beginning, or its end, or when it was closed here.
 func (c *Conn) Await(list *await.List) bool {
-	return c.refused.Load() || Readable(c.sock).Await(list)
+	return c.sock == nil || c.refused.Load() || Readable(c.sock).Await(list)
 }
 
 // Close closes this end. Calls that wait fail with ErrClosed. The other end gets

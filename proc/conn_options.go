@@ -5,8 +5,11 @@ import "time"
 // ConnOptions tune Listen and Dial. Nil means the defaults.
 type ConnOptions struct {
 	// Key is a secret that both ends must have. It is not sent: each end proves to
-	// the other that it knows it. Keys should be random: who connects can try
-	// guesses afterwards. An empty key that is not nil is a key.
+	// the other that it knows it. Keys should be random: a process that listens in
+	// the other's place can try guesses afterwards. The proof is about the moment
+	// of connecting only: what is sent afterwards is not protected against a
+	// process of the same user that has put itself in between. An empty key that
+	// is not nil is a key.
 	//
 	// The default is KeyFile.
 	Key []byte
@@ -42,7 +45,8 @@ type ConnOptions struct {
 	// it matches ErrAuthentication, ErrProtocol, os.ErrDeadlineExceeded, or
 	// io.ErrUnexpectedEOF for one that hung up, as another Listen at the same
 	// path does when it has seen that somebody listens. It runs in a goroutine
-	// of its own. Dial does not use it.
+	// of its own, perhaps in several at once, and perhaps after Close; until it
+	// returns it takes up one of the places for callers. Dial does not use it.
 	//
 	// The default is to tell nobody.
 	Refused func(error)

@@ -22,14 +22,14 @@ type connTicket struct {
 func (c *Conn) Travels() {}
 
 // MarshalCBOR is for the module's own messages: it sends a duplicate of this end
-// along. Anywhere else it fails, and when a part of a message has been received
-// or sent here.
+// along. Anywhere else it fails, and when the next message has been looked at
+// here, or received in part.
 func (c *Conn) MarshalCBOR() ([]byte, error) {
 	if c.sock == nil {
 		return nil, errors.New("proc: send a connection: it is none, but a zero Conn")
 	}
 	if c.in.Begun() {
-		return nil, c.failed("hand over the connection to", errors.New("a part of a message has been received here"))
+		return nil, c.failed("hand over the connection to", errors.New("the next message has been received here, at least in part"))
 	}
 	file, err := wire.AddConn(c.sock)
 	if err != nil {
@@ -50,9 +50,12 @@ func (c *Conn) UnmarshalCBOR(data []byte) error {
 		return fmt.Errorf("proc: receive a connection: %w", err)
 	}
 	peer, err := sock.Peer()
-	if err != nil || t.Max <= 0 {
+	if t.Max <= 0 {
+		err = fmt.Errorf("%w: a limit of %d bytes", wire.ErrFormat, t.Max)
+	}
+	if err != nil {
 		_ = sock.Close() // nothing was sent
-		return fmt.Errorf("proc: receive a connection: %w: limit of %d bytes: %w", wire.ErrFormat, t.Max, err)
+		return fmt.Errorf("proc: receive a connection: %w", err)
 	}
 	c.sock, c.peer, c.max = sock, peer, t.Max
 	c.sending, c.receiving, c.in = newTurn(), newTurn(), wire.NewReceiver(sock)

@@ -22,7 +22,7 @@ var (
 	// ErrRunning is the error of closing a process that still runs.
 	ErrRunning = errors.New("proc: process is still running")
 
-	// ErrClosed is the error of using a closed process.
+	// ErrClosed is the error of using a closed process, connection or listener.
 	ErrClosed = os.ErrClosed
 )
 

@@ -23,11 +23,13 @@ const maxWaiting = 64
 // to each other that they are processes of one user and know the same key. The
 // caller must close the connection.
 //
-// It fails with ECONNREFUSED or ENOENT if nobody listens there, with the
-// context's error if ctx ends first, and otherwise with an error that matches
-// ErrAddress, ErrAuthentication, ErrProtocol, os.ErrDeadlineExceeded if the
-// listener is silent for too long, or io.ErrUnexpectedEOF if it hangs up or
-// dies.
+// It fails with ECONNREFUSED or ENOENT if nobody listens there, EACCES if it is
+// another user's path, the context's error if ctx ends first, ErrAddress,
+// ErrAuthentication, ErrProtocol, os.ErrDeadlineExceeded if the listener is
+// silent for too long, io.ErrUnexpectedEOF if it hangs up or dies, and else what
+// the system says, or what is wrong with the key file. The time limit begins when
+// the kernel has connected the two: for a listener that is stopped, with many
+// callers waiting, Dial waits with ctx.
 func Dial(ctx context.Context, address string, o *ConnOptions) (*Conn, error) {
 	c, err := dial(ctx, address, o)
 	if err != nil {
@@ -52,8 +54,8 @@ func dial(ctx context.Context, address string, o *ConnOptions) (*Conn, error) {
 // be children, nor run the same program. Its methods may be called by several
 // goroutines.
 //
-// It greets callers in the background, so that one that is slow or hostile does
-// not keep the others waiting.
+// It greets callers in the background, up to 64 at once, so that one that is slow
+// or hostile does not keep the others waiting.
 type Listener struct {
 	socket   *wire.Listener
 	settings *settings
@@ -79,8 +81,11 @@ type arrival struct {
 // the second kind. The caller must Close the listener.
 //
 // The path is removed by Close. What a listener that was killed left is
-// replaced, once nobody listens there; an address in use is EADDRINUSE. An
-// address of another kind, as host:port, matches ErrAddress.
+// replaced, once nobody listens there; an address in use is EADDRINUSE. For that
+// the directory is locked for a moment: in one that other users can open, as
+// /tmp, they can make Listen and Close fail, so use a directory of your own. An
+// address of another kind, as host:port, matches ErrAddress: connections stay on
+// one machine, because shared memory does.
 func Listen(address string, o *ConnOptions) (*Listener, error) {
 	if address == "" {
 		address = "@multiproc-" + rand.Text()
@@ -145,13 +150,14 @@ func (l *Listener) welcome(sock *wire.Conn) {
 	conn, err := greet(l.ctx, sock, true, l.settings)
 	if err == nil {
 		l.arrive(arrival{conn: conn})
-	} else {
-		<-l.places
 	}
 	tell := err != nil && l.ctx.Err() == nil && l.settings.refused != nil
 	l.background.Done()
 	if tell {
 		l.settings.refused(err)
+	}
+	if err != nil {
+		<-l.places // after the report: whoever is refused cannot make more of them than there are places
 	}
 }
 

@@ -36,8 +36,9 @@ var mainCalled atomic.Bool
 //
 // Argument and result may be of any type whose values come back equal:
 // numbers, strings, structs with exported fields, slices, maps, pointers to
-// them, types that encode themselves. Shared arrays and values may stand
-// anywhere inside, as pointers, and arrive attached to the same memory.
+// them, types that encode themselves. Shared arrays, values, queues, pipes,
+// segments, connections and files may stand anywhere inside, as pointers, and
+// arrive attached to the same memory.
 //
 // Register panics if the name is empty or taken, or if a type cannot travel: a
 // channel, a function, an interface, an unexported field, a lock by value. The
@@ -86,7 +87,8 @@ func RegisterTask[A any](name string, fn func(ctx context.Context, arg A) error)
 func (f *Func[A, R]) Name() string { return f.name }
 
 // Main must be the first thing that main does, and that TestMain does in a test
-// binary. In a program that a user started it returns at once. In a child it
+// binary: before flags and arguments are looked at, as a child has none. A program
+// that starts no processes needs it not. In a program that a user started it returns at once. In a child it
 // runs the function that the child is for, and ends the process. A process that
 // claims to be a child and cannot prove it ends with status 1.
 func Main() {

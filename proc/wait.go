@@ -23,8 +23,10 @@ type Source = await.Source
 // long message only the beginning may have come.
 //
 // If ctx ends first, Wait returns the context's error; a ctx that has ended
-// before makes it look once. Without a source it waits for that. A source that is
-// closed meanwhile is ready.
+// before makes it look once. Without a source it waits for that. A connection or
+// listener that is closed here meanwhile is ready, and so is a queue that
+// anybody closes. The end of a pipe, a queue that is to be detached, and what
+// Readable was given must not be closed here while they are waited for.
 func Wait(ctx context.Context, sources ...Source) ([]Source, error) {
 	indexes, err := await.Any(ctx, sources)
 	var ready []Source

@@ -15,8 +15,8 @@ import (
 // boundaries; Read and Write do not, and make it an [io.ReadWriteCloser]. What
 // is said of [Pipe] holds for it too.
 type BytePipe struct {
-	pipe  *Pipe[[]byte]
-	taken int // bytes of the next message that Read has returned
+	pipe  *Pipe[[]byte] // nil: nothing has arrived
+	taken int           // bytes of the next message that Read has returned
 
 	readEnd, writeEnd deadline
 }
@@ -32,14 +32,23 @@ func NewBytePipe(o *PipeOptions) (a, b *BytePipe, err error) {
 	return &BytePipe{pipe: p}, &BytePipe{pipe: q}, nil
 }
 
+// inner returns the pipe of messages; of a BytePipe that did not arrive it is as
+// if closed.
+func (p *BytePipe) inner() *Pipe[[]byte] {
+	if p.pipe == nil {
+		return new(Pipe[[]byte])
+	}
+	return p.pipe
+}
+
 // SendBytes sends b as one message; otherwise it is as [Pipe.Send].
-func (p *BytePipe) SendBytes(ctx context.Context, b []byte) error { return p.pipe.Send(ctx, b) }
+func (p *BytePipe) SendBytes(ctx context.Context, b []byte) error { return p.inner().Send(ctx, b) }
 
 // SendFunc sends a message of n bytes that fn writes in its place in shared
 // memory, without a copy. If fn fails or panics, nothing is sent. Otherwise it
 // is as [Pipe.Send].
 func (p *BytePipe) SendFunc(ctx context.Context, n int, fn func(message []byte) error) error {
-	return p.pipe.sendMessage(ctx, n, fn)
+	return p.inner().sendMessage(ctx, n, fn)
 }
 
 // RecvBytes returns the next message, or what Read has left of it. If that has
@@ -72,7 +81,7 @@ func (p *BytePipe) RecvInto(ctx context.Context, b []byte) (n int, err error) {
 }
 
 func (p *BytePipe) short(message []byte, room int) error {
-	return &Error{Op: "receive from", Name: p.pipe.end.name, Err: fmt.Errorf("%w: a message of %d bytes, room for %d", io.ErrShortBuffer, len(message), room)}
+	return &Error{Op: "receive from", Name: p.inner().end.name, Err: fmt.Errorf("%w: a message of %d bytes, room for %d", io.ErrShortBuffer, len(message), room)}
 }
 
 // RecvFunc lets fn see the next message, or what Read has left of it, in its
@@ -80,7 +89,7 @@ func (p *BytePipe) short(message []byte, room int) error {
 // only. If fn fails or panics, the message is still the next. Otherwise it is as
 // [Pipe.Recv].
 func (p *BytePipe) RecvFunc(ctx context.Context, fn func(message []byte) error) error {
-	return p.pipe.recvMessage(ctx, func(message []byte) error {
+	return p.inner().recvMessage(ctx, func(message []byte) error {
 		if err := fn(message[min(p.taken, len(message)):]); err != nil {
 			return err
 		}
@@ -98,7 +107,7 @@ func (p *BytePipe) Read(b []byte) (n int, err error) {
 	}
 	for n == 0 && err == nil {
 		err = p.readEnd.do(func(ctx context.Context) error {
-			return p.pipe.recvMessage(ctx, func(message []byte) error {
+			return p.inner().recvMessage(ctx, func(message []byte) error {
 				n = copy(b, message[min(p.taken, len(message)):])
 				if p.taken += n; p.taken < len(message) {
 					return errRest
@@ -121,7 +130,7 @@ var errRest = errors.New("a part of the message is left")
 // for room, or until the write deadline: [os.ErrDeadlineExceeded].
 func (p *BytePipe) Write(b []byte) (n int, err error) {
 	for len(b) > 0 && err == nil {
-		part := b[:min(len(b), max(1, p.pipe.send.biggest()))]
+		part := b[:min(len(b), max(1, p.inner().send.biggest()))]
 		if err = p.writeEnd.do(func(ctx context.Context) error { return p.SendBytes(ctx, part) }); err == nil {
 			n += len(part)
 			b = b[len(part):]
@@ -144,19 +153,19 @@ func (p *BytePipe) SetReadDeadline(t time.Time) { p.readEnd.set(t) }
 func (p *BytePipe) SetWriteDeadline(t time.Time) { p.writeEnd.set(t) }
 
 // Poll waits until RecvBytes would not wait, or ctx ends.
-func (p *BytePipe) Poll(ctx context.Context) error { return p.pipe.Poll(ctx) }
+func (p *BytePipe) Poll(ctx context.Context) error { return p.inner().Poll(ctx) }
 
 // Close closes this end; see [Pipe.Close].
-func (p *BytePipe) Close() error { return p.pipe.Close() }
+func (p *BytePipe) Close() error { return p.inner().Close() }
 
 // String describes the end.
 func (p *BytePipe) String() string {
-	return "shm.BytePipe" + p.pipe.String()[len("shm.Pipe[[]uint8]"):]
+	return "shm.BytePipe" + p.inner().String()[len("shm.Pipe[[]uint8]"):]
 }
 
 // Await is for waiting for several things at once, as package proc does: an end
 // is ready when RecvBytes would not wait.
-func (p *BytePipe) Await(list *await.List) (ready bool) { return p.pipe.Await(list) }
+func (p *BytePipe) Await(list *await.List) (ready bool) { return p.inner().Await(list) }
 
 // Travels marks pipes as objects that may stand in arguments, results and
 // messages.
@@ -167,9 +176,9 @@ func (*BytePipe) Travels() {}
 // be sent: the rest would be lost.
 func (p *BytePipe) MarshalCBOR() ([]byte, error) {
 	if p.taken > 0 {
-		return nil, &Error{Op: "send", Name: p.pipe.end.name, Err: fmt.Errorf("%d bytes of a message were read and others not", p.taken)}
+		return nil, &Error{Op: "send", Name: p.inner().end.name, Err: fmt.Errorf("%d bytes of a message were read and others not", p.taken)}
 	}
-	return p.pipe.MarshalCBOR()
+	return p.inner().MarshalCBOR()
 }
 
 // UnmarshalCBOR is for the module's own messages: it makes p the end that came

@@ -65,6 +65,7 @@ var (
 var (
 	errQueueClosed error = &Error{Op: "use queue", Err: ErrClosed}
 	errDetached    error = &Error{Op: "use queue after Detach", Err: ErrClosed}
+	errSent        error = &Error{Op: "use pipe whose end was sent to another process", Err: ErrClosed}
 )
 
 // An Error records a failed operation on shared memory.

@@ -42,6 +42,7 @@ func (e *event) wake(n int) {
 			break
 		}
 	}
+	n = min(n, futex.All)
 	if futex.Wake(&e.word, n) >= n {
 		e.word.Or(eventSleeper)
 	}

@@ -46,10 +46,11 @@ const defaultCapacity = 1024
 // of type T go both ways: Python's multiprocessing.Pipe. It is faster than a
 // queue, because each direction has one sender and one receiver.
 //
-// An end belongs to one goroutine at a time; one may send while another one
-// receives. It goes to another process in an argument, result or message, as
-// *Pipe; the sender then closes its own. A process that is to have both ends of
-// something is better served by a Queue.
+// An end belongs to one goroutine of one process at a time; one may send while
+// another one receives. It goes to another process in an argument, result or
+// message, as *Pipe; the sender's own is of no use when it has arrived, and is to
+// be closed. For many on a side there is [Queue]; for messages of several types,
+// or with shared objects in them, the connections of package proc.
 //
 // When the other end is closed, or the process that has it ends in any way, Recv
 // returns what was sent before, and then io.EOF, and Send fails with ErrBroken.

@@ -211,3 +211,17 @@ func TestPipeOnlyInMessages(t *testing.T) {
 	require.NoError(t, errOf(b.TryRecv()))
 	requireOver(t, b)
 }
+
+// TestBytePipeZero uses an end that did not arrive: it is as if closed.
+func TestBytePipeZero(t *testing.T) {
+	var p BytePipe
+	require.ErrorIs(t, p.SendBytes(t.Context(), nil), ErrClosed)
+	_, err := p.RecvBytes(t.Context(), 1)
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = p.Write([]byte("x"))
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = p.Read(make([]byte, 1))
+	require.ErrorIs(t, err, ErrClosed)
+	require.ErrorIs(t, p.Close(), ErrClosed)
+	require.Equal(t, "shm.BytePipe(closed)", p.String())
+}

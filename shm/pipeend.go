@@ -182,16 +182,33 @@ func (e *pipeEnd) close() error {
 	}
 	m, token := e.mapping, e.token
 	*e = pipeEnd{}
-	e.send.end, e.recv.end = e, e
 	return errors.Join(m.release(), token.Close())
 }
 
-// hand marks the end as on its way to another process.
-func (e *pipeEnd) hand() {
+// hand marks the end as on its way to another process. An end that was sent
+// before may be sent again if it has not arrived, or its receiver is dead.
+func (e *pipeEnd) hand() error {
 	me := uint64(roster.Me())
-	e.words.ends[e.which].state.CompareAndSwap(me, me|endTransit)
+	state := &e.words.ends[e.which].state
+	for {
+		old := state.Load()
+		id := roster.ID(old & roster.Mask)
+		if old&endClosed == 0 && uint64(id) != me && roster.Look(id).Alive {
+			return errSent
+		}
+		if state.CompareAndSwap(old, me|endTransit) {
+			break
+		}
+	}
 	e.handed = true
+	e.send.spare, e.recv.spare = 0, 0 // the next use asks whether it has arrived
 	e.alarm(0)
+	return nil
+}
+
+// sent reports whether another process has the end by now.
+func (e *pipeEnd) sent() bool {
+	return e.handed && e.words.ends[e.which].state.Load()&roster.Mask != uint64(roster.Me())
 }
 
 func (e *pipeEnd) errDirection() error {

@@ -20,8 +20,8 @@ func (p *Pipe[T]) sendRecord(ctx context.Context, v T) error {
 }
 
 func (p *Pipe[T]) recvRecord(ctx context.Context) (v T, err error) {
-	var data []byte
-	if err := p.recvMessage(ctx, func(message []byte) error { data = clone(message); return nil }); err != nil {
+	data, err := p.recvData(ctx)
+	if err != nil {
 		return v, err
 	}
 	if v, err = decodeItem[T](data); err != nil {
@@ -30,18 +30,25 @@ func (p *Pipe[T]) recvRecord(ctx context.Context) (v T, err error) {
 	return v, nil
 }
 
-// recvRecords receives what is there, without waiting again. A message that is
-// damaged ends the batch before it, or is alone in it.
+// recvData receives the next message, encoded.
+func (p *Pipe[T]) recvData(ctx context.Context) (data []byte, err error) {
+	err = p.recvMessage(ctx, func(message []byte) error { data = clone(message); return nil })
+	return data, err
+}
+
+// recvRecords receives what is there, without waiting again.
 func (p *Pipe[T]) recvRecords(ctx context.Context, messages []T) (n int, err error) {
 	for n < len(messages) {
-		v, err := p.recvRecord(ctx)
+		data, err := p.recvData(ctx)
 		if n > 0 && err != nil {
 			return n, nil
 		}
 		if err != nil {
 			return 0, err
 		}
-		messages[n] = v
+		if messages[n], err = decodeItem[T](data); err != nil {
+			return n, &Error{Op: "receive from", Name: p.end.name, Err: err}
+		}
 		n++
 		ctx = atOnce
 	}

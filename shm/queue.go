@@ -55,6 +55,9 @@ type QueueOptions struct {
 // may yet come. In a chain of processes, where each end is to notice that the
 // other is gone, use pipes. Consumers notice it if producers register.
 //
+// Unlike Python's, and unlike Close of all else here, [Queue.Close] is for all
+// processes. To give a queue up in one, Detach it.
+//
 // Methods may be called by any number of goroutines. A queue travels to other
 // processes in arguments, results and messages, as *Queue.
 type Queue[T any] struct {
@@ -219,12 +222,12 @@ func (q *Queue[T]) GetUpTo(ctx context.Context, items []T) (n int, err error) {
 }
 
 // All takes the items one after the other, until the queue is closed and empty.
-// An error of Get is yielded, with a zero item, and is the last.
+// Another error of Get is yielded, with a zero item, and is the last.
 func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := q.Get(ctx)
-			if errors.Is(err, ErrClosed) || !yield(v, err) || err != nil {
+			if err == errQueueClosed || !yield(v, err) || err != nil {
 				return
 			}
 		}

@@ -20,6 +20,10 @@ func encodeItem[T any](v *T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(m.Files) > 0 { // added by a codec of the type's own
+		m.Close()
+		return nil, fmt.Errorf("%w: a %T holds shared objects, which travel over connections only", ErrType, *v)
+	}
 	return m.Data, nil
 }
 
@@ -120,7 +124,7 @@ func (q *Queue[T]) getRecords(ctx context.Context, items []T) (n int, err error)
 // copy: for large arrays and structs. It is for types without pointers; for
 // others see [PutBytesFunc]. The place holds what an earlier item left there.
 // While fn runs other producers wait; consumers do not. If fn fails or panics,
-// nothing is put. Otherwise it is as Put.
+// nothing is put. It must not use the queue. Otherwise it is as Put.
 func (q *Queue[T]) PutFunc(ctx context.Context, fn func(item *T) error) error {
 	if err := q.needSlots(); err != nil {
 		return err
@@ -135,7 +139,8 @@ func (q *Queue[T]) PutFunc(ctx context.Context, fn func(item *T) error) error {
 // GetFunc lets fn see the first item in its place in shared memory, without a
 // copy, and takes it when fn returns. The pointer is good during the call only.
 // While fn runs other consumers wait; producers do not. If fn fails or panics,
-// the item is still the first. Otherwise it is as Get; see also [GetBytesFunc].
+// the item is still the first. It must not use the queue. Otherwise it is as Get;
+// see also [GetBytesFunc].
 func (q *Queue[T]) GetFunc(ctx context.Context, fn func(item *T) error) error {
 	if err := q.needSlots(); err != nil {
 		return err

@@ -12,8 +12,10 @@ import (
 // queue is empty, it is closed: consumers do not wait for what nobody will put.
 // It fails with an error that matches ErrClosed if the queue is closed already.
 //
-// Register before the consumers start to wait, or they may find that an earlier
-// producer was the last.
+// If producers register themselves, the first may be gone before the second has
+// come, and the queue is closed. So whoever starts them registers before that,
+// and deregisters when all have registered or ended. Until a consumer has found
+// the queue without producers and empty, Put goes on working.
 func (q *Queue[T]) Register(ctx context.Context) error {
 	r := &q.ring
 	if r.words == nil {
@@ -69,8 +71,8 @@ func (q *Queue[T]) Done(n int) {
 
 // Join waits until all items that were put have been got and are done with, or
 // ctx ends. The queue must have been made with Tasks; otherwise Join panics.
-// What a process had got and not done when it died or detached counts as done:
-// nobody waits for it.
+// What a process had got and not done when it died, or detached its last use of
+// the queue, counts as done: nobody waits for it.
 func (q *Queue[T]) Join(ctx context.Context) (err error) {
 	r := &q.ring
 	if r.words == nil {

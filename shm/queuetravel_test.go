@@ -115,8 +115,8 @@ func TestQueueDetach(t *testing.T) {
 		var e *Error
 		require.ErrorAs(t, err, &e, name)
 	}
-	for _, err := range q.All(ctx) {
-		t.Errorf("it went on: %v", err)
+	for _, err := range q.All(ctx) { // unlike the end of a closed queue
+		require.ErrorIs(t, err, ErrClosed)
 	}
 	require.Zero(t, q.Len())
 	require.Zero(t, q.Cap())

@@ -377,7 +377,7 @@ func (r *ring) commitGet(head position, items, units uint32) {
 	barrier.Commit(&w.head, uint64(head.plus(items, units)))
 	probe.At(probe.Get45)
 	if w.room.word.Load()&eventSleeper != 0 {
-		w.room.wake(min(int(items)*r.wakes, futex.All))
+		w.room.wake(int(items) * r.wakes)
 	}
 	probe.At(probe.Get46)
 	w.get.Unlock()

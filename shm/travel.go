@@ -202,7 +202,9 @@ func (p *Pipe[T]) MarshalCBOR() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.hand()
+	if err := e.hand(); err != nil {
+		return nil, err
+	}
 	return cbor.Marshal(pipeTicket{Ticket: t, Token: token, End: e.which})
 }
 

@@ -68,6 +68,9 @@ func (w *way) beginSend(ctx context.Context, least, wanted uint32) (free uint32,
 	if w.words == nil {
 		return 0, w.end.errDirection()
 	}
+	if w.end.sent() {
+		return 0, errSent
+	}
 	probe.At(probe.Put32)
 	if w.spare < max(least, wanted) {
 		w.lookForRoom()
@@ -139,7 +142,7 @@ func (w *way) stirred() bool {
 func (w *way) commitSend(items, units uint32) {
 	w.own = w.own.plus(items, units)
 	w.spare -= units
-	if w.records && w.own.items()-w.other.items() >= w.limit {
+	if w.records && w.own.items()-w.other.items() >= w.limit || w.end.handed {
 		w.spare = 0
 	}
 	if check.Race {
@@ -166,6 +169,9 @@ func (w *way) tell(e *event) {
 func (w *way) beginRecv(ctx context.Context, wanted uint32) (filled uint32, err error) {
 	if w.words == nil {
 		return 0, w.end.errDirection()
+	}
+	if w.end.sent() {
+		return 0, errSent
 	}
 	probe.At(probe.Get42)
 	if w.spare < wanted {
@@ -195,7 +201,10 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 	for {
 		ended := w.peerGone()
 		if ended {
-			if err := w.fencePeer(ctx); err != nil {
+			switch err := w.fencePeer(ctx); {
+			case err != nil && ctx == atOnce:
+				return 0, ErrEmpty
+			case err != nil:
 				return 0, err
 			}
 		}
@@ -222,6 +231,9 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 func (w *way) commitRecv(items, units uint32) {
 	w.own = w.own.plus(items, units)
 	w.spare -= units
+	if w.end.handed {
+		w.spare = 0
+	}
 	probe.At(probe.Get44)
 	barrier.Commit(&w.words.head, uint64(w.own))
 	probe.At(probe.Get45)
