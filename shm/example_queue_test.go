@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/go-multiproc/multiproc/shm"
 )
@@ -19,14 +20,12 @@ func ExampleQueue() {
 	}
 	defer q.Detach()
 
-	go func() {
-		for _, word := range []string{"first", "in", "first", "out"} {
-			if err := q.Put(ctx, word); err != nil {
-				fmt.Println(err)
-			}
+	for _, word := range []string{"first", "in", "first", "out"} {
+		if err := q.Put(ctx, word); err != nil {
+			fmt.Println(err)
 		}
-		q.Close()
-	}()
+	}
+	q.Close()
 	for word, err := range q.All(ctx) {
 		if err != nil {
 			fmt.Println(err)
@@ -41,8 +40,8 @@ func ExampleQueue() {
 	// out
 }
 
-// Who starts producers registers before them, and deregisters when they are all
-// there. When the last one has gone, in whatever way, consumers get the end.
+// Who starts producers registers for them before they start. When the last one
+// has deregistered, or died, consumers get the end.
 func ExampleQueue_Register() {
 	ctx := context.Background()
 	q, err := shm.NewQueue[int](100, nil)
@@ -52,23 +51,20 @@ func ExampleQueue_Register() {
 	}
 	defer q.Detach()
 
-	registered := make(chan error)
+	var producers sync.WaitGroup
 	for producer := range 2 {
 		if err := q.Register(ctx); err != nil { // for this one
 			fmt.Println(err)
 			return
 		}
-		go func() {
+		producers.Go(func() {
 			defer q.Deregister()
-			registered <- q.Put(ctx, producer)
-		}()
+			if err := q.Put(ctx, producer); err != nil {
+				fmt.Println(err)
+			}
+		})
 	}
 	sum := 0
-	for range 2 {
-		if err := <-registered; err != nil {
-			fmt.Println(err)
-		}
-	}
 	for n, err := range q.All(ctx) {
 		if err != nil {
 			fmt.Println(err)
@@ -76,6 +72,7 @@ func ExampleQueue_Register() {
 		}
 		sum += n
 	}
+	producers.Wait() // before Detach
 	fmt.Println("sum", sum)
 	// Output: sum 1
 }
