@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/barrier"
-	"github.com/go-multiproc/multiproc/internal/check"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
 	psync "github.com/go-multiproc/multiproc/sync"
@@ -25,8 +24,8 @@ import (
 // The steps, with the numbers of the probe points:
 //
 //	Put      30  lock the putting side
-//	         31  its holder died: nothing to undo; set the flag of items, as it may have died
-//	             between 34 and 35
+//	         31  its holder died, perhaps between 34 and the end of 35: raise the sequence of items,
+//	             wake all. Nothing to undo
 //	         32  closing: unlock, ErrClosed.  No room between the head seen last and tail: look at
 //	             head.  Still none: unlock, wait for room, 30
 //	         33  write the items behind tail
@@ -46,6 +45,8 @@ import (
 //	             sealed; look again. Empty and sealed: ErrClosed
 //	Register 58  under the putting side: closing: ErrClosed; count this process as a producer
 //	Last     59  empty, and no registered producer lives: lock the putting side, look again, 56
+//	Done     60  done += n; nothing of mine is left: wake who waits in Join
+//	Member   62  take, or give back, an entry of the table of members; wake all
 //
 // Why a committer wakes before it unlocks, and restores the flag when it woke as
 // many as it asked for: otherwise a sleeper can be left beside an item although
@@ -198,266 +199,6 @@ func (r *ring) lock(ctx context.Context, m *psync.Mutex, told *event, died probe
 		return nil
 	}
 	return err
-}
-
-// beginPut waits for room for one item of at least some units, and returns with
-// the putting side locked: where to put, and how many units are free there. A
-// need that depends on the place is given as a function, else it is one unit.
-func (r *ring) beginPut(ctx context.Context, need func(tail position) uint32, wanted uint32) (tail position, free uint32, err error) {
-	tail, free, seen, err := r.lookPut(ctx, need, wanted)
-	if err != ErrFull || ctx == atOnce {
-		return tail, free, err
-	}
-	return r.waitPut(ctx, need, wanted, seen)
-}
-
-// waitPut is beginPut for who has found the ring full.
-func (r *ring) waitPut(ctx context.Context, need func(tail position) uint32, wanted uint32, seen position) (tail position, free uint32, err error) {
-	err = ErrFull
-	w := r.wait(ctx, &r.room)
-	defer func() { w.end(err) }()
-	for err == ErrFull {
-		if err = w.until(func() bool { return position(r.words.head.Load()) != seen || r.words.items.closing() }); err == nil {
-			tail, free, seen, err = r.lookPut(ctx, need, wanted)
-		}
-	}
-	return tail, free, err
-}
-
-// lookPut is steps 30 to 32: with the putting side locked it returns where to
-// put, and how many units are free there. It needs room for one more item of at
-// least some units, and looks whether there are as many as are wanted. Without
-// the lock it returns ErrFull, and the head that left no room.
-func (r *ring) lookPut(ctx context.Context, need func(position) uint32, wanted uint32) (tail position, free uint32, seen position, err error) {
-	w := r.words
-	if w == nil {
-		return 0, 0, 0, errDetached
-	}
-	probe.At(probe.Put30)
-	if !w.put.TryLock() {
-		if err := r.lock(ctx, &w.put, &w.items, probe.Put31); err != nil {
-			return 0, 0, 0, err
-		}
-	}
-	probe.At(probe.Put32)
-	tail = position(w.tail.Load())
-	head := position(w.headSeen)
-	least := uint32(1)
-	if need != nil {
-		least = need(tail)
-	}
-	free = r.free(tail, head)
-	if free < max(least, wanted) {
-		head = position(w.head.Load())
-		w.headSeen = uint64(head)
-		free = r.free(tail, head)
-	}
-	switch {
-	case w.items.closing():
-		err = errQueueClosed
-	case tail.units()-head.units() > r.units || tail.items()-head.items() > r.limit:
-		err = r.corrupt("head %#x, tail %#x", uint64(head), uint64(tail))
-	case free < least:
-		err = ErrFull
-	default:
-		return tail, free, 0, nil
-	}
-	w.put.Unlock()
-	return 0, 0, head, err
-}
-
-// free returns how many units can be put, none if there are as many items as may
-// be.
-func (r *ring) free(tail, head position) uint32 {
-	items := tail.items() - head.items()
-	if items >= r.limit {
-		return 0
-	}
-	free := r.units - (tail.units() - head.units())
-	if r.wakes == 1 { // a unit an item
-		free = min(free, r.limit-items)
-	}
-	return free
-}
-
-// commitPut is steps 34 to 36.
-func (r *ring) commitPut(tail position, items, units uint32) {
-	w := r.words
-	if check.Race {
-		check.Release(&w.tail)
-	}
-	probe.At(probe.Put34)
-	barrier.Commit(&w.tail, uint64(tail.plus(items, units)))
-	probe.At(probe.Put35)
-	if w.items.word.Load()&eventSleeper != 0 {
-		w.items.wake(int(items))
-	}
-	probe.At(probe.Put36)
-	w.put.Unlock()
-}
-
-// lookGet is steps 40 to 42: with the getting side locked it returns where to
-// get, and how many units there are. Without the lock it returns ErrEmpty, and
-// the tail that left nothing.
-func (r *ring) lookGet(ctx context.Context, wanted uint32) (head position, filled uint32, seen position, err error) {
-	w := r.words
-	if w == nil {
-		return 0, 0, 0, errDetached
-	}
-	for {
-		probe.At(probe.Get40)
-		if !w.get.TryLock() {
-			if err := r.lock(ctx, &w.get, &w.room, probe.Get41); err != nil {
-				return 0, 0, 0, err
-			}
-		}
-		probe.At(probe.Get42)
-		head = position(w.head.Load())
-		filled = position(w.tailSeen).units() - head.units()
-		var state uint32
-		if filled < wanted {
-			state = w.items.word.Load() // before tail: what is sealed now was empty then
-			tail := position(w.tail.Load())
-			w.tailSeen = uint64(tail)
-			filled = tail.units() - head.units()
-			seen = tail
-		}
-		if filled > r.units {
-			w.get.Unlock()
-			return 0, 0, 0, r.corrupt("head %#x, tail %#x", uint64(head), w.tailSeen)
-		}
-		if filled > 0 {
-			if check.Race {
-				check.Acquire(&w.tail)
-			}
-			return head, filled, 0, nil
-		}
-		w.get.Unlock()
-		switch again, err := r.ended(ctx, state); {
-		case err != nil:
-			return 0, 0, 0, err
-		case !again:
-			return 0, 0, seen, ErrEmpty
-		}
-	}
-}
-
-// beginGet waits for an item, and returns with the getting side locked: where to
-// get, and how many units are filled there.
-func (r *ring) beginGet(ctx context.Context, wanted uint32) (head position, filled uint32, err error) {
-	head, filled, seen, err := r.lookGet(ctx, wanted)
-	if err != ErrEmpty || ctx == atOnce {
-		return head, filled, err
-	}
-	return r.waitGet(ctx, wanted, seen)
-}
-
-// waitGet is beginGet for who has found the ring empty.
-func (r *ring) waitGet(ctx context.Context, wanted uint32, seen position) (head position, filled uint32, err error) {
-	err = ErrEmpty
-	w := r.wait(ctx, &r.items)
-	defer func() { w.end(err) }()
-	for err == ErrEmpty {
-		if err = w.until(func() bool {
-			return position(r.words.tail.Load()) != seen || r.words.items.closing() || r.orphaned()
-		}); err == nil {
-			head, filled, seen, err = r.lookGet(ctx, wanted)
-		}
-	}
-	return head, filled, err
-}
-
-// commitGet is steps 44 to 46.
-func (r *ring) commitGet(head position, items, units uint32) {
-	w := r.words
-	if r.counted {
-		r.members.got(items) // before 44: the count may be too high for a moment, never too low
-	}
-	probe.At(probe.Get44)
-	barrier.Commit(&w.head, uint64(head.plus(items, units)))
-	probe.At(probe.Get45)
-	if w.room.word.Load()&eventSleeper != 0 {
-		w.room.wake(int(items) * r.wakes)
-	}
-	probe.At(probe.Get46)
-	w.get.Unlock()
-}
-
-// ended is steps 57 and 59, for who found the ring empty after it had seen this
-// state of the items' event. It returns ErrClosed if nothing more can come, and
-// reports whether to look again.
-func (r *ring) ended(ctx context.Context, state uint32) (again bool, err error) {
-	if state&eventSealed != 0 {
-		return false, errQueueClosed
-	}
-	if state&eventClosing == 0 && !r.orphaned() {
-		return false, nil
-	}
-	probe.At(probe.Seal57)
-	if err := r.lock(ctx, &r.words.put, &r.words.items, probe.Put31); err != nil {
-		return false, err
-	}
-	defer r.words.put.Unlock()
-	probe.At(probe.Last59)
-	if !r.words.items.closing() {
-		if r.members.producing() {
-			return true, nil // one has registered meanwhile
-		}
-		r.close()
-	}
-	r.words.items.word.Or(eventSealed)
-	return true, nil
-}
-
-// orphaned reports whether producers were registered, and none is left.
-func (r *ring) orphaned() bool {
-	return r.words.registered.Load() != 0 && !r.members.producing()
-}
-
-// close is step 56.
-func (r *ring) close() {
-	probe.At(probe.Close56)
-	r.words.items.alarm(eventClosing)
-	r.words.room.alarm(eventClosing)
-}
-
-// fill is steps 33 to 36 for one item: if write fails or panics, nothing is put,
-// and the wake that may have been consumed goes to another.
-func (r *ring) fill(tail position, units uint32, write func() error) error {
-	put := false
-	defer func() {
-		if !put {
-			r.words.room.passOn()
-			r.words.put.Unlock()
-		}
-	}()
-	probe.At(probe.Put33)
-	if err := write(); err != nil {
-		return err
-	}
-	put = true
-	r.commitPut(tail, 1, units)
-	return nil
-}
-
-// take is steps 43 to 46 for one item: if read fails or panics, the item stays,
-// and the wake that may have been consumed goes to another.
-func (r *ring) take(head position, read func() (units uint32, err error)) error {
-	got := false
-	defer func() {
-		if !got {
-			r.words.items.passOn()
-			r.words.get.Unlock()
-		}
-	}()
-	probe.At(probe.Get43)
-	units, err := read()
-	if err != nil {
-		return err
-	}
-	got = true
-	r.commitGet(head, 1, units)
-	return nil
 }
 
 // detach gives the ring up, and registrations with it.

@@ -1,12 +1,15 @@
 package main
 
 const (
-	shm    = "shm"
-	ring   = shm + "/ring.go"
-	event  = shm + "/event.go"
-	wait   = shm + "/wait.go"
-	member = shm + "/member.go"
-	queue  = shm + "/queue.go"
+	shm     = "shm"
+	ring    = shm + "/ring.go"
+	ringPut = shm + "/ringput.go"
+	ringGet = shm + "/ringget.go"
+	ringEnd = shm + "/ringend.go"
+	event   = shm + "/event.go"
+	wait    = shm + "/wait.go"
+	member  = shm + "/member.go"
+	queue   = shm + "/queue.go"
 )
 
 // queueMutants break how a queue wakes, ends, and counts. Their tests take the
@@ -14,17 +17,17 @@ const (
 var queueMutants = []mutant{
 	{
 		name:  "queue: put wakes nobody",
-		edits: []edit{{ring, "w.items.wake(int(items))", ""}},
+		edits: []edit{{ringPut, "w.items.wake(int(items))", ""}},
 		pkg:   shm, test: "TestQueueNeedsNoLooks/slots/put", limit: hang,
 	},
 	{
 		name:  "queue: get wakes nobody",
-		edits: []edit{{ring, "w.room.wake(int(items) * r.wakes)", ""}},
+		edits: []edit{{ringGet, "w.room.wake(int(items) * r.wakes)", ""}},
 		pkg:   shm, test: "TestQueueNeedsNoLooks/slots/get", limit: hang,
 	},
 	{
 		name: "queue: put wakes after it has unlocked",
-		edits: []edit{{ring, "probe.At(probe.Put35)\n\tif w.items.word.Load()&eventSleeper != 0 {\n\t\tw.items.wake(int(items))\n\t}\n\tprobe.At(probe.Put36)\n\tw.put.Unlock()\n",
+		edits: []edit{{ringPut, "probe.At(probe.Put35)\n\tif w.items.word.Load()&eventSleeper != 0 {\n\t\tw.items.wake(int(items))\n\t}\n\tprobe.At(probe.Put36)\n\tw.put.Unlock()\n",
 			"w.put.Unlock()\n\tprobe.At(probe.Put35)\n\tif w.items.word.Load()&eventSleeper != 0 {\n\t\tw.items.wake(int(items))\n\t}\n\tprobe.At(probe.Put36)\n"}},
 		pkg: shm, tags: "crash", test: "TestQueueStoppedAtEachStep/slots/put-35-tryput-10",
 	},
@@ -45,12 +48,12 @@ var queueMutants = []mutant{
 	},
 	{
 		name:  "queue: a sleeper does not look for the last producer again",
-		edits: []edit{{ring, "r.words.items.closing() || r.orphaned()\n\t\t});", "r.words.items.closing()\n\t\t});"}},
+		edits: []edit{{ringGet, "r.words.items.closing() || r.orphaned()\n\t\t});", "r.words.items.closing()\n\t\t});"}},
 		pkg:   shm, tags: "crash", test: "TestChangeBeforeSleep/last-producer-dies-wait-51", limit: hang,
 	},
 	{
 		name:  "queue: a producer about to sleep looks at the second half of a close",
-		edits: []edit{{ring, "position(r.words.head.Load()) != seen || r.words.items.closing()", "position(r.words.head.Load()) != seen || r.words.room.closing()"}},
+		edits: []edit{{ringPut, "position(r.words.head.Load()) != seen || r.words.items.closing()", "position(r.words.head.Load()) != seen || r.words.room.closing()"}},
 		pkg:   shm, tags: "crash", test: "TestChangeBeforeSleep/closer-dies-half-way-wait-51", limit: hang,
 	},
 	{
@@ -65,17 +68,17 @@ var queueMutants = []mutant{
 	},
 	{
 		name:  "queue: put does not look at head again",
-		edits: []edit{{ring, "head = position(w.head.Load())\n\t\tw.headSeen = uint64(head)\n", ""}},
+		edits: []edit{{ringPut, "head = position(w.head.Load())\n\t\tw.headSeen = uint64(head)\n", ""}},
 		pkg:   shm, test: "TestQueueNeedsNoLooks/slots/work", limit: hang,
 	},
 	{
 		name:  "queue: get does not look at tail again",
-		edits: []edit{{ring, "tail := position(w.tail.Load())\n\t\t\tw.tailSeen = uint64(tail)\n", "tail := position(w.tailSeen)\n"}},
+		edits: []edit{{ringGet, "tail := position(w.tail.Load())\n\t\t\tw.tailSeen = uint64(tail)\n", "tail := position(w.tailSeen)\n"}},
 		pkg:   shm, test: "TestQueueNeedsNoLooks/slots/work", limit: hang,
 	},
 	{
 		name:  "queue: closed and empty has ended, without a seal",
-		edits: []edit{{ring, "if state&eventSealed != 0 {", "if state&eventClosing != 0 {"}},
+		edits: []edit{{ringEnd, "if state&eventSealed != 0 {", "if state&eventClosing != 0 {"}},
 		pkg:   shm, tags: "crash", test: "TestCloseWaitsForPutUnderWay",
 	},
 	{
@@ -136,8 +139,8 @@ var queueMutants = []mutant{
 	{
 		name: "queue: got is counted after the commit",
 		edits: []edit{
-			{ring, "\tif r.counted {\n\t\tr.members.got(items) // before 44: the count may be too high for a moment, never too low\n\t}\n", ""},
-			{ring, "\tprobe.At(probe.Get46)\n\tw.get.Unlock()\n", "\tw.get.Unlock()\n\tprobe.At(probe.Get46)\n\tif r.counted {\n\t\tr.members.got(items)\n\t}\n"},
+			{ringGet, "\tif r.counted {\n\t\tr.members.got(items) // before 44: the count may be too high for a moment, never too low\n\t}\n", ""},
+			{ringGet, "\tprobe.At(probe.Get46)\n\tw.get.Unlock()\n", "\tw.get.Unlock()\n\tprobe.At(probe.Get46)\n\tif r.counted {\n\t\tr.members.got(items)\n\t}\n"},
 		},
 		pkg: shm, tags: "crash", test: "TestJoinSeesItemUnderWay",
 	},
