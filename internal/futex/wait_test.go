@@ -82,6 +82,15 @@ func TestDeadline(t *testing.T) {
 	require.LessOrEqual(t, d, now()+Deadline(time.Hour))
 }
 
+// The clock is the kernel's, and never behind it.
+func TestClock(t *testing.T) {
+	for range 1000 {
+		before := kernelNow()
+		require.LessOrEqual(t, before, now())
+	}
+	require.LessOrEqual(t, now(), kernelNow()+Deadline(time.Second))
+}
+
 func TestForbiddenWord(t *testing.T) {
 	words, err := forbiddenWords()
 	require.NoError(t, err)

@@ -2,9 +2,17 @@
 // to sleep.
 //
 // Sleeping and being woken on another processor costs 20 to 50 µs, so looking
-// for about as long never costs more than twice the best. Pauses grow from 1 to
-// 64 within one wait: each look takes the cache line away from who is to change
-// it. A budget halves when looking was in vain, and doubles when it was not.
+// for about as long never costs more than twice the best. A budget halves when
+// looking was in vain, and doubles when it was not.
+//
+// Each look takes the cache line away from who is to change it. So one wait has
+// three parts:
+//
+//   - A rest at first, as long as a word takes to another processor and back: no
+//     answer can be here sooner, and of a stream several items come in that time.
+//   - Then a look after each pause: who waits for an answer has it at once.
+//   - If it is not here after 5 µs, the other one is busy with something else:
+//     the pauses double.
 package spin
 
 import (
@@ -14,10 +22,14 @@ import (
 	"github.com/go-multiproc/multiproc/internal/pause"
 )
 
+// All in pauses of about 25 ns.
 const (
-	most  = 800 // pauses of about 25 ns
-	least = 50
-	step  = 64
+	most  = 800 // the largest budget
+	least = 50  // the smallest
+
+	rest    = 3   // before the first look
+	eager   = 192 // so long there is one pause between two looks
+	longest = 64  // and then up to so many
 )
 
 var (
@@ -40,7 +52,7 @@ func (b *Budget) Until(done func() bool) bool {
 	if budget == 0 {
 		budget = most
 	}
-	for spent, n := uint32(0), uint32(1); spent < budget; n = min(2*n, step) {
+	for spent, n := uint32(0), uint32(rest); spent < budget; n = next(spent, n) {
 		pause.Times(n)
 		spent += n
 		if done() {
@@ -50,4 +62,12 @@ func (b *Budget) Until(done func() bool) bool {
 	}
 	b.pauses.Store(max(budget/2, least))
 	return false
+}
+
+// next returns how many pauses follow after n, when some were spent in all.
+func next(spent, n uint32) uint32 {
+	if spent < eager {
+		return 1
+	}
+	return min(2*n, longest)
 }

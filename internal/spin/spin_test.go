@@ -35,6 +35,35 @@ func TestUntilSeesTheChange(t *testing.T) {
 	}
 }
 
+// There is a rest before the first look, then a look after each pause, and when
+// that was in vain for long the pauses double.
+func TestSchedule(t *testing.T) {
+	spent, n := uint32(0), uint32(rest)
+	var pauses []uint32
+	for ; spent < most; n = next(spent, n) {
+		spent += n
+		pauses = append(pauses, n)
+	}
+	require.EqualValues(t, rest, pauses[0])
+	for _, n := range pauses[1 : 1+eager-rest] {
+		require.EqualValues(t, 1, n)
+	}
+	require.Equal(t, []uint32{2, 4, 8, 16, 32, 64, 64}, pauses[1+eager-rest:][:7])
+	require.Equal(t, uint32(longest), pauses[len(pauses)-1])
+}
+
+// A wait with the smallest budget is eager to its end.
+func TestLeastIsEager(t *testing.T) {
+	if room == 0 {
+		return
+	}
+	var b Budget
+	b.pauses.Store(least)
+	looks := 0
+	require.False(t, b.Until(func() bool { looks++; return false }))
+	require.EqualValues(t, 1+least-rest, looks)
+}
+
 // A budget falls to its least while looking is in vain, and grows again when it
 // is not, up to the most.
 func TestBudget(t *testing.T) {
