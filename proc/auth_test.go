@@ -268,6 +268,7 @@ func TestHostileCallers(t *testing.T) {
 	}
 }
 
+// Python: OtherTest.test_answer_challenge_auth_failure
 func TestHostileListeners(t *testing.T) {
 	proctest.NoLeaks(t)
 	for _, tt := range strangers {

@@ -48,6 +48,12 @@ const defaultMaxMessage = 1 << 30
 // When the process at the other end dies, in any way, that is the end of the
 // stream after all the messages that it had sent. A connection that is not
 // closed is closed with its process.
+//
+// Whether there is something to receive is for [Wait] to tell: with a context
+// that has ended it looks once, as Python's Connection.poll does.
+//
+// A connection that is nil or zero, as one that did not arrive, is as if closed.
+// Its peer is 0.
 type Conn struct {
 	sock *wire.Conn
 	peer wire.Peer
@@ -76,7 +82,7 @@ func NewConn() (a, b *Conn, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("proc: make a connection: socketpair: %w", err)
 	}
-	peer := wire.Peer{Pid: os.Getpid(), UID: os.Geteuid()}
+	peer := wire.Peer{Pid: os.Getpid(), UID: os.Geteuid(), Pair: true}
 	var ends [2]*Conn
 	for i, fd := range fds {
 		sock, err := wire.NewConn(fd)
@@ -92,7 +98,34 @@ func NewConn() (a, b *Conn, err error) {
 // or listened at the other end. The kernel vouches for them. It is not known
 // whether that process has handed its end on, or has ended and its id was used
 // anew. Both ends of a pair name the process that made it.
-func (c *Conn) Peer() (pid, uid int) { return c.peer.Pid, c.peer.UID }
+func (c *Conn) Peer() (pid, uid int) {
+	if c.absent() {
+		return 0, 0
+	}
+	return c.peer.Pid, c.peer.UID
+}
+
+// String says who is at the other end.
+func (c *Conn) String() string {
+	if c.absent() || c.closed.Load() {
+		return "proc.Conn(closed)"
+	}
+	return fmt.Sprintf("proc.Conn(to %s)", c.other())
+}
+
+func (c *Conn) other() string {
+	switch {
+	case c.absent():
+		return "nobody"
+	case c.peer.Pair:
+		return fmt.Sprintf("the other end of a pair made by process %d", c.peer.Pid)
+	default:
+		return fmt.Sprintf("process %d", c.peer.Pid)
+	}
+}
+
+// absent reports whether this is no connection at all: it did not arrive.
+func (c *Conn) absent() bool { return c == nil || c.sock == nil }
 
 // Send sends v. Its type must be one whose values come back equal, as that of
 // an argument, see [Register]: shared arrays, values, connections and files may
@@ -125,7 +158,7 @@ func (c *Conn) SendBytes(ctx context.Context, b []byte) error {
 }
 
 func (c *Conn) send(ctx context.Context, kind byte, m *wire.Message) error {
-	if c.sock == nil { // it did not arrive
+	if c.absent() {
 		return c.failed("send to", ErrClosed)
 	}
 	if err := c.sending.take(ctx); err != nil {
@@ -153,13 +186,16 @@ func (c *Conn) send(ctx context.Context, kind byte, m *wire.Message) error {
 // Recv waits for the next message, which must have been sent by Send, and
 // stores its value in what into points to. The value must have been sent as
 // that type, or as one with the same fields: another one is an error, and the
-// message is lost. After an error *into holds what could be decoded.
+// message is lost. Then *into is zero, and the shared objects that came along are
+// closed.
 //
 // The end of the stream is io.EOF, and matches io.ErrUnexpectedEOF inside a
 // message: the other end was closed or its process has died. If ctx ends first,
 // the connection stays good, and what has come of a message is kept for the
-// next call. The error matches ErrKind if the next message is for RecvBytes,
-// and ErrTooLarge if it is over the limit of the connection; the message stays.
+// next call. The error matches ErrKind if the next message is for RecvBytes, and
+// ErrTooLarge if it is over the limit of the connection; the message stays. What
+// is no message at all, or one of a later version, matches ErrProtocol; so does
+// one with more than 1024 descriptors. Then only Close is left.
 func (c *Conn) Recv(ctx context.Context, into any) error {
 	to := reflect.ValueOf(into)
 	if to.Kind() != reflect.Pointer || to.IsNil() {
@@ -169,11 +205,12 @@ func (c *Conn) Recv(ctx context.Context, into any) error {
 	if err := wire.Check(t); err != nil {
 		return fmt.Errorf("proc: receive a %v: %w", t, err)
 	}
-	m, err := c.receive(ctx, frameValue, c.max)
+	m, err := c.receive(ctx, frameValue, 0)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
+	m.Limit = c.max
 	if err := m.Holds(t); err != nil {
 		return c.failed("receive from", err)
 	}
@@ -189,10 +226,7 @@ func (c *Conn) Recv(ctx context.Context, into any) error {
 // the connection; for a message above that, only Close is left. Otherwise it is
 // as Recv.
 func (c *Conn) RecvBytes(ctx context.Context, maximum int) ([]byte, error) {
-	if maximum <= 0 {
-		maximum = c.max
-	}
-	m, err := c.receive(ctx, frameBytes, min(maximum, c.max))
+	m, err := c.receive(ctx, frameBytes, maximum)
 	if err != nil {
 		return nil, err
 	}
@@ -201,13 +235,16 @@ func (c *Conn) RecvBytes(ctx context.Context, maximum int) ([]byte, error) {
 }
 
 func (c *Conn) receive(ctx context.Context, kind byte, maximum int) (m *wire.Message, err error) {
-	if c.sock == nil { // it did not arrive
+	if c.absent() {
 		return nil, c.failed("receive from", ErrClosed)
 	}
 	if err := c.receiving.take(ctx); err != nil {
 		return nil, c.failed("receive from", err)
 	}
 	defer c.receiving.give()
+	if maximum <= 0 || maximum > c.max {
+		maximum = c.max
+	}
 	err = interruptible(ctx, c.sock.SetReadDeadline, func() error {
 		got, length, err := c.in.Head()
 		if err != nil {
@@ -224,10 +261,12 @@ func (c *Conn) receive(ctx context.Context, kind byte, maximum int) (m *wire.Mes
 	if err != nil && ctx.Err() == nil {
 		c.refused.Store(true) // the next call fails as well, or finds the message that stays
 	}
-	if err == io.EOF {
+	switch {
+	case err == io.EOF:
 		return nil, err
-	}
-	if err != nil {
+	case errors.Is(err, wire.ErrFormat):
+		return nil, c.failed("receive from", fmt.Errorf("%w: %w", ErrProtocol, err))
+	case err != nil:
 		return nil, c.failed("receive from", err)
 	}
 	return m, nil
@@ -244,21 +283,21 @@ func fits(got, want byte, length, maximum int) error {
 	case got == frameBytes:
 		return fmt.Errorf("%w: it holds bytes: RecvBytes gets it", ErrKind)
 	default:
-		return fmt.Errorf("%w: %d is neither", ErrKind, got)
+		return fmt.Errorf("%w: the next message is of the unknown kind %d", ErrProtocol, got)
 	}
 }
 
 // Await is for [Wait]: the connection is ready when a message has come, at least
 // its beginning, or its end, or when it was closed here.
 func (c *Conn) Await(list *await.List) bool {
-	return c.sock == nil || c.refused.Load() || Readable(c.sock).Await(list)
+	return c.absent() || c.refused.Load() || Readable(c.sock).Await(list)
 }
 
 // Close closes this end. Calls that wait fail with ErrClosed. The other end gets
 // all messages that were sent, and then io.EOF, unless another process has
 // this end as well. Closing twice is allowed.
 func (c *Conn) Close() error {
-	if c.sock == nil || c.closed.Swap(true) { // nil: it was not received completely
+	if c.absent() || c.closed.Swap(true) {
 		return nil
 	}
 	err := c.sock.Close() // ends all calls that wait
@@ -273,10 +312,11 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) failed(op string, err error) error {
-	return fmt.Errorf("proc: %s process %d: %w", op, c.peer.Pid, err)
+	return fmt.Errorf("proc: %s %s: %w", op, c.other(), err)
 }
 
 var _ interface {
+	fmt.Stringer
 	io.Closer
 	await.Source
 	wire.Traveller

@@ -5,40 +5,71 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"slices"
 
 	"github.com/go-multiproc/multiproc/proc"
+	"github.com/go-multiproc/multiproc/shm"
 )
 
-// Two processes that nobody started together meet at an address. Both are this
-// one here.
+// A clerk calls an address, gets numbers, and doubles them: a program of its
+// own, elsewhere. Here it is a child.
+var clerk = proc.RegisterTask("example clerk", func(ctx context.Context, address string) error {
+	c, err := proc.Dial(ctx, address, &proc.ConnOptions{Key: []byte("secret")})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var numbers *shm.Array[int64]
+	if err := c.Recv(ctx, &numbers); err != nil { // it arrives attached to the same memory
+		return err
+	}
+	defer numbers.Close()
+	numbers.Do(func(v []int64) {
+		for i := range v {
+			v[i] *= 2
+		}
+	})
+	return c.Send(ctx, "doubled")
+})
+
+// Two processes that share nothing but an address and a key meet, prove to each
+// other that they know the key, and then pass messages of any type, shared
+// memory among them.
 func ExampleListen() {
 	ctx := context.Background()
-	l, err := proc.Listen("", &proc.ConnOptions{Key: []byte("secret")})
+	l, err := proc.Listen("", &proc.ConnOptions{Key: []byte("secret")}) // "": any address that is free
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer l.Close()
-
-	client, err := proc.Dial(ctx, l.Address(), &proc.ConnOptions{Key: []byte("secret")})
+	p, err := clerk.Start(ctx, l.Address(), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := client.Send(ctx, []string{"hello", "world"}); err != nil {
-		log.Fatal(err)
-	}
-	client.Close()
 
 	c, err := l.Accept(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	var words []string
-	if err := c.Recv(ctx, &words); err != nil {
+	numbers, err := shm.ArrayOf([]int64{1, 2, 3}, nil)
+	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(words, c.Recv(ctx, &words) == io.EOF)
-	// Output: [hello world] true
+	defer numbers.Close()
+	if err := c.Send(ctx, numbers); err != nil {
+		log.Fatal(err)
+	}
+	var answer string
+	if err := c.Recv(ctx, &answer); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer, numbers.Copy())
+
+	fmt.Println(c.Recv(ctx, &answer), p.Join(ctx))
+	// Output:
+	// doubled [2 4 6]
+	// EOF <nil>
 }
 
 var upper = proc.RegisterTask("example upper", func(ctx context.Context, c *proc.Conn) error {
@@ -90,34 +121,63 @@ func ExampleNewConn() {
 	// <nil>
 }
 
-// Which of several comes first.
+var three = proc.RegisterTask("example three", func(ctx context.Context, q *shm.Queue[int]) error {
+	_, err := q.PutAll(ctx, []int{1, 2, 3})
+	return err
+})
+
+// One goroutine waits for a queue, a connection and the end of a process, and
+// takes from each that is ready. What has come to its end is taken off the list,
+// as it would always be ready.
 func ExampleWait() {
 	ctx := context.Background()
-	a, theirA, err := proc.NewConn()
+	numbers, err := shm.NewQueue[int](10, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	b, theirB, err := proc.NewConn()
+	defer numbers.Detach()
+	words, theirs, err := proc.NewConn()
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer a.Close()
-	defer b.Close()
-	defer theirA.Close()
-	if err := theirB.Send(ctx, 7); err != nil {
+	defer words.Close()
+	p, err := three.Start(ctx, numbers, nil)
+	if err != nil {
 		log.Fatal(err)
 	}
-	theirB.Close()
+	if err := theirs.Send(ctx, "hello"); err != nil {
+		log.Fatal(err)
+	}
+	theirs.Close()
 
-	ready, err := proc.Wait(ctx, a, b)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, s := range ready {
-		if s == b {
-			var n int
-			fmt.Println("b", b.Recv(ctx, &n), n)
+	sum, word := 0, ""
+	sources := []proc.Source{numbers, words, p}
+	for len(sources) > 1 { // the queue alone has no end
+		ready, err := proc.Wait(ctx, sources...)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, s := range ready {
+			ended := false
+			switch s {
+			case numbers:
+				n, err := numbers.TryGet()
+				if err == nil {
+					sum += n
+				}
+			case words:
+				ended = words.Recv(ctx, &word) == io.EOF
+			case p:
+				ended = true
+			}
+			if ended {
+				sources = slices.DeleteFunc(sources, func(other proc.Source) bool { return other == s })
+			}
 		}
 	}
-	// Output: b <nil> 7
+	for n, err := numbers.TryGet(); err == nil; n, err = numbers.TryGet() {
+		sum += n // what was put before the end
+	}
+	fmt.Println(word, sum, p.Join(ctx))
+	// Output: hello 6 <nil>
 }

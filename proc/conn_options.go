@@ -24,7 +24,9 @@ type ConnOptions struct {
 	KeyFile string
 
 	// MaxMessage is the size of the largest message that is received, in bytes
-	// after encoding. Memory is taken as the bytes come.
+	// after encoding. Memory is taken as the bytes come. It holds for connections
+	// that come in such messages, too. A message has at most 1024 descriptors, one
+	// for each shared object in it and two for an end of a pipe.
 	//
 	// The default is 1 GiB.
 	MaxMessage int

@@ -14,7 +14,7 @@ import (
 type connTicket struct {
 	_    struct{} `cbor:",toarray"`
 	File int      // index of the socket's descriptor in the message
-	Max  int      // limit of a received message, in bytes
+	Max  int      // limit of a received message, in bytes, where it comes from
 }
 
 // Travels marks connections as objects that may stand in arguments, results
@@ -39,7 +39,8 @@ func (c *Conn) MarshalCBOR() ([]byte, error) {
 }
 
 // UnmarshalCBOR is for the module's own messages: it opens the end that came
-// along. Anywhere else it fails.
+// along. Anywhere else it fails. Its limit is what it was at the sender, but not
+// above that of the connection over which it came.
 func (c *Conn) UnmarshalCBOR(data []byte) error {
 	var t connTicket
 	if err := cbor.Unmarshal(data, &t); err != nil {
@@ -58,7 +59,11 @@ func (c *Conn) UnmarshalCBOR(data []byte) error {
 		return fmt.Errorf("proc: receive a connection: %w", err)
 	}
 	c.sock, c.peer, c.max = sock, peer, t.Max
+	if limit := wire.Limit(); limit > 0 {
+		c.max = min(c.max, limit)
+	}
 	c.sending, c.receiving, c.in = newTurn(), newTurn(), wire.NewReceiver(sock)
+	wire.Undo(func() { _ = c.Close() }) // the error at hand says more
 	return nil
 }
 
@@ -103,6 +108,7 @@ func (f *File) UnmarshalCBOR(data []byte) error {
 		return fmt.Errorf("proc: receive a file: %w", err)
 	}
 	f.File = file
+	wire.Undo(func() { _ = file.Close() }) // the error at hand says more
 	return nil
 }
 

@@ -82,10 +82,11 @@ type arrival struct {
 //
 // The path is removed by Close. What a listener that was killed left is
 // replaced, once nobody listens there; an address in use is EADDRINUSE. For that
-// the directory is locked for a moment: in one that other users can open, as
-// /tmp, they can make Listen and Close fail, so use a directory of your own. An
-// address of another kind, as host:port, matches ErrAddress: connections stay on
-// one machine, because shared memory does.
+// a file beside the socket, .multiproc-lock- and its name, is locked for a moment
+// and removed; if Listen is killed just then, the next one there removes it. Other
+// users who may make files in the directory, as in /tmp, can take the names, so
+// use a directory of your own. An address of another kind, as host:port, matches
+// ErrAddress: connections stay on one machine, because shared memory does.
 func Listen(address string, o *ConnOptions) (*Listener, error) {
 	if address == "" {
 		address = "@multiproc-" + rand.Text()

@@ -95,7 +95,6 @@ func TestInvalidFamily(t *testing.T) {
 }
 
 // Python: OtherTest.test_deliver_challenge_auth_failure
-// Python: OtherTest.test_answer_challenge_auth_failure
 // Python: ChallengeResponseTest.test_challengeresponse
 func TestChallenge(t *testing.T) {
 	proctest.NoLeaks(t)
@@ -152,7 +151,6 @@ var ignorant = proc.RegisterTask("ignorant", func(ctx context.Context, parent *p
 })
 
 // Python: TestIgnoreEINTR.test_ignore
-// Python: _TestPollEintr.test_poll_eintr
 func TestSignalsWhileConversing(t *testing.T) {
 	proctest.NoLeaks(t)
 	c, theirs := pairOf(t)

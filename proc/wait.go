@@ -3,6 +3,8 @@ package proc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +27,14 @@ type Source = await.Source
 // If ctx ends first, Wait returns the context's error; a ctx that has ended
 // before makes it look once. Without a source it waits for that. A connection or
 // listener that is closed here meanwhile is ready, and so is a queue that
-// anybody closes. The end of a pipe, a queue that is to be detached, and what
+// anybody closes. A source that is nil is an error. The end of a pipe, a queue that is to be detached, and what
 // Readable was given must not be closed here while they are waited for.
 func Wait(ctx context.Context, sources ...Source) ([]Source, error) {
+	for i, s := range sources {
+		if v := reflect.ValueOf(s); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+			return nil, fmt.Errorf("proc: wait: source %d of %d is nil (%T)", i+1, len(sources), s)
+		}
+	}
 	indexes, err := await.Any(ctx, sources)
 	var ready []Source
 	for _, i := range indexes {

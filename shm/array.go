@@ -28,8 +28,7 @@ type Array[T any] struct {
 // NewArray makes an array of n zero elements. The caller must Close it. Errors
 // are of type [*Error]: ErrType for an element that cannot be shared, ErrSize
 // for a length that is negative or too large.
-func NewArray[T any](n int, opts *Options) (_ *Array[T], err error) {
-	defer wrap(&err, "make array", "")
+func NewArray[T any](n int, opts *Options) (*Array[T], error) {
 	a := new(Array[T])
 	if err := a.make(kindArray, n, opts); err != nil {
 		return nil, err
@@ -46,7 +45,7 @@ func ArrayOf[T any](values []T, opts *Options) (*Array[T], error) {
 		return nil, err
 	}
 	if a.primitive != "" {
-		err := a.errCopies()
+		err := a.fail("create", a.errCopies())
 		_ = a.Close() // the error at hand says more
 		return nil, err
 	}
@@ -90,7 +89,7 @@ func (a *Array[T]) Do(fn func(v []T)) {
 // matches [psync.ErrOwnerDied]; in both cases fn did not run and the lock is
 // not held. To repair the data use LockContext.
 func (a *Array[T]) DoContext(ctx context.Context, fn func(v []T)) error {
-	if err := lockConsistent(ctx, a.needLock()); err != nil {
+	if err := a.lockConsistent(ctx); err != nil {
 		return err
 	}
 	defer a.Unlock()
@@ -140,5 +139,5 @@ func (a *Array[T]) at(i int) int {
 //go:noinline
 func (a *Array[T]) badIndex(i int) {
 	a.needOpen()
-	panic(fmt.Errorf("shm: %w: %d in an array of %d elements", ErrIndex, i, len(a.view)))
+	panic(a.fail(fmt.Sprintf("element %d", i), fmt.Errorf("%w: there are %d", ErrIndex, len(a.view))))
 }

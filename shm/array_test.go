@@ -63,12 +63,12 @@ func TestNewArrayRefuses(t *testing.T) {
 			require.ErrorIs(t, err, tt.want)
 			var e *Error
 			require.ErrorAs(t, err, &e)
-			require.Equal(t, "make array", e.Op)
+			require.Equal(t, "create", e.Op)
 			require.Equal(t, 1, strings.Count(err.Error(), "shm: "), err)
 		})
 	}
 	_, err := NewArray[int64](1<<52, nil)
-	require.ErrorContains(t, err, "shm: make array: ")
+	require.ErrorContains(t, err, `shm: array "int64": create: `)
 	_, err = NewArray[int64](1, &Options{Name: strings.Repeat("n", 250)})
 	require.ErrorContains(t, err, "memfd_create")
 	require.Empty(t, mappings.byKey)
@@ -100,7 +100,7 @@ func TestIndexOutOfRange(t *testing.T) {
 		}
 	}
 	require.ErrorIs(t, panicOf(t, func() { none.At(0) }), ErrIndex)
-	require.EqualError(t, panicOf(t, func() { some.At(-4) }), "shm: index out of range: -4 in an array of 3 elements")
+	require.EqualError(t, panicOf(t, func() { some.At(-4) }), `shm: array "int": element -4: index out of range: there are 3`)
 	require.Equal(t, []int{10, 20, 30}, some.Copy())
 	require.False(t, held(some), "the lock must be free after a wrong index")
 }
@@ -196,27 +196,28 @@ func TestClosedArray(t *testing.T) {
 	require.NoError(t, a.Close())
 	err = a.Close()
 	require.ErrorIs(t, err, ErrClosed)
-	require.EqualError(t, err, "shm: close: file already closed")
+	require.EqualError(t, err, `shm: array "uint8": close: closed`)
 	require.Zero(t, a.Len())
 	require.Nil(t, a.Locker())
 	require.Equal(t, "shm.Array[uint8](0)", a.String())
+	for _, err := range []error{
+		a.DoContext(t.Context(), func([]byte) { t.Error("it ran") }), a.Assign(nil), a.LockContext(t.Context()), SetText(a, []byte("text")),
+	} {
+		require.ErrorIs(t, err, ErrClosed)
+	}
 	for name, fn := range map[string]func(){
 		"At":             func() { a.At(0) },
 		"Set":            func() { a.Set(0, 1) },
 		"Do":             func() { a.Do(func([]byte) { t.Error("it ran") }) },
-		"DoContext":      func() { _ = a.DoContext(t.Context(), func([]byte) { t.Error("it ran") }) },
 		"View":           func() { a.View() },
 		"Copy":           func() { a.Copy() },
-		"Assign":         func() { _ = a.Assign(nil) },
 		"All":            func() { a.All()(func(int, byte) bool { return true }) },
 		"All before":     func() { walk(func(int, byte) bool { return true }) },
 		"Lock":           func() { a.Lock() },
 		"Unlock":         func() { a.Unlock() },
 		"TryLock":        func() { a.TryLock() },
-		"LockContext":    func() { _ = a.LockContext(t.Context()) },
 		"MarkConsistent": func() { a.MarkConsistent() },
 		"Text":           func() { Text(a) },
-		"SetText":        func() { _ = SetText(a, []byte("text")) },
 	} {
 		t.Run(name, func(t *testing.T) { require.ErrorIs(t, panicOf(t, fn), ErrClosed) })
 	}

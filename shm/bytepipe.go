@@ -81,7 +81,7 @@ func (p *BytePipe) RecvInto(ctx context.Context, b []byte) (n int, err error) {
 }
 
 func (p *BytePipe) short(message []byte, room int) error {
-	return &Error{Op: "receive from", Name: p.inner().end.name, Err: fmt.Errorf("%w: a message of %d bytes, room for %d", io.ErrShortBuffer, len(message), room)}
+	return p.inner().fail("receive", fmt.Errorf("%w: a message of %d bytes, room for %d", io.ErrShortBuffer, len(message), room))
 }
 
 // RecvFunc lets fn see the next message, or what Read has left of it, in its
@@ -100,9 +100,13 @@ func (p *BytePipe) RecvFunc(ctx context.Context, fn func(message []byte) error) 
 
 // Read reads up to len(b) bytes of the next message; what is left of it comes
 // with the next Read. Empty messages are passed over. It waits until there is
-// something, or until the read deadline: [os.ErrDeadlineExceeded].
+// something, or until the read deadline: [os.ErrDeadlineExceeded]. A deadline
+// that has come wins over what is there.
 func (p *BytePipe) Read(b []byte) (n int, err error) {
-	if len(b) == 0 {
+	switch {
+	case p.inner().end.mapping == nil:
+		return 0, p.inner().fail("receive", errClosed)
+	case len(b) == 0:
 		return 0, nil
 	}
 	for n == 0 && err == nil {
@@ -127,8 +131,12 @@ func (p *BytePipe) Read(b []byte) (n int, err error) {
 var errRest = errors.New("a part of the message is left")
 
 // Write sends b, as more than one message if it is too long for one. It waits
-// for room, or until the write deadline: [os.ErrDeadlineExceeded].
+// for room, or until the write deadline: [os.ErrDeadlineExceeded]. A deadline
+// that has come wins over room.
 func (p *BytePipe) Write(b []byte) (n int, err error) {
+	if p.inner().end.mapping == nil {
+		return 0, p.inner().fail("send", errClosed)
+	}
 	for len(b) > 0 && err == nil {
 		part := b[:min(len(b), max(1, p.inner().send.biggest()))]
 		if err = p.writeEnd.do(func(ctx context.Context) error { return p.SendBytes(ctx, part) }); err == nil {
@@ -140,7 +148,8 @@ func (p *BytePipe) Write(b []byte) (n int, err error) {
 }
 
 // SetDeadline sets the moment at which Read and Write give up, also those that
-// wait now. The zero time means never. The other methods have contexts.
+// wait now, as that of a net.Conn does. The zero time means never. The other
+// methods have contexts.
 func (p *BytePipe) SetDeadline(t time.Time) {
 	p.SetReadDeadline(t)
 	p.SetWriteDeadline(t)
@@ -176,7 +185,7 @@ func (*BytePipe) Travels() {}
 // be sent: the rest would be lost.
 func (p *BytePipe) MarshalCBOR() ([]byte, error) {
 	if p.taken > 0 {
-		return nil, &Error{Op: "send", Name: p.inner().end.name, Err: fmt.Errorf("%d bytes of a message were read and others not", p.taken)}
+		return nil, p.inner().fail("hand over", fmt.Errorf("%d bytes of a message were read and others not", p.taken))
 	}
 	return p.inner().MarshalCBOR()
 }

@@ -62,7 +62,7 @@ func TestBytePipeShortBuffer(t *testing.T) {
 	for range 3 {
 		_, err := b.RecvBytes(t.Context(), 10)
 		require.ErrorIs(t, err, io.ErrShortBuffer)
-		require.EqualError(t, err, "shm: receive from short: short buffer: a message of 11 bytes, room for 10")
+		require.EqualError(t, err, `shm: pipe "short": receive: short buffer: a message of 11 bytes, room for 10`)
 		require.ErrorIs(t, errOf(b.RecvBytes(t.Context(), -1)), io.ErrShortBuffer)
 		n, err := b.RecvInto(t.Context(), make([]byte, 3))
 		require.Zero(t, n)

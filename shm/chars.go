@@ -16,9 +16,8 @@ func Text(a *Array[byte]) []byte {
 // is room. Other bytes stay as they are. A text longer than the array is
 // ErrSize, and nothing changes.
 func SetText(a *Array[byte], text []byte) error {
-	a.needOpen()
-	if len(text) > a.Len() {
-		return &Error{Op: "set text", Err: fmt.Errorf("%w: a text of %d bytes in an array of %d", ErrSize, len(text), a.Len())}
+	if a.mapping != nil && len(text) > a.Len() {
+		return a.fail("set text", fmt.Errorf("%w: a text of %d bytes in an array of %d", ErrSize, len(text), a.Len()))
 	}
 	if len(text) < a.Len() {
 		text = append(bytes.Clone(text), 0)

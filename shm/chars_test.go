@@ -36,7 +36,7 @@ func TestSetTextTooLong(t *testing.T) {
 	a := testArray(t, nil, []byte("hello")...)
 	err := SetText(a, []byte("hello!"))
 	require.ErrorIs(t, err, ErrSize)
-	require.EqualError(t, err, "shm: set text: wrong size: a text of 6 bytes in an array of 5")
+	require.EqualError(t, err, `shm: array "uint8": set text: wrong size: a text of 6 bytes in an array of 5`)
 	require.Equal(t, "hello", string(a.Copy()))
 }
 

@@ -72,7 +72,7 @@ func NewArrayCode(code Code, n int, opts *Options) (AnyArray, error) {
 			return c.make(n, opts)
 		}
 	}
-	return nil, &Error{Op: "make array", Err: fmt.Errorf("%w %q", ErrCode, byte(code))}
+	return nil, failed(kindNames[kindArray], "", "create", fmt.Errorf("%w %q", ErrCode, byte(code)))
 }
 
 // makeAny returns a plain nil with an error, not a nil *Array in an interface.

@@ -79,7 +79,7 @@ func TestUnknownCodes(t *testing.T) {
 	require.EqualError(t, err, `unknown type code "x": the codes are b B h H i I l L q Q f d`)
 	a, err := NewArrayCode('x', 1, nil)
 	require.Nil(t, a)
-	require.EqualError(t, err, `shm: make array: unknown type code 'x'`)
+	require.EqualError(t, err, `shm: array: create: unknown type code 'x'`)
 	require.ErrorIs(t, err, ErrCode)
 }
 

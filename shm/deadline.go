@@ -25,10 +25,21 @@ func (d *deadline) set(t time.Time) {
 	}
 }
 
+// past reports whether the deadline has come.
+func (d *deadline) past() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.at.IsZero() && !time.Now().Before(d.at)
+}
+
 // do calls fn with a context that ends at the deadline, and once more whenever
-// the deadline was changed meanwhile. What is possible at once is done first,
+// the deadline was changed meanwhile. A deadline that has come ends it before
+// anything was done, as with a net.Conn. Then what is possible at once is done,
 // without a context.
 func (d *deadline) do(fn func(ctx context.Context) error) error {
+	if d.past() {
+		return os.ErrDeadlineExceeded
+	}
 	err := fn(atOnce)
 	for err == ErrFull || err == ErrEmpty {
 		d.mu.Lock()

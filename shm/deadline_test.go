@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"io"
 	"os"
 	"testing"
 	"time"
@@ -50,8 +51,9 @@ func TestDeadlines(t *testing.T) {
 					require.Equal(t, os.ErrDeadlineExceeded, do())
 				}
 				serve()
-				require.NoError(t, do(), "it need not wait")
-				require.Equal(t, os.ErrDeadlineExceeded, do())
+				require.Equal(t, os.ErrDeadlineExceeded, do(), "also if it need not wait")
+				set(far)
+				require.NoError(t, do(), "and nothing was lost")
 			},
 			"future": func(t *testing.T, do func() error, set func(time.Time), sleeps, serve func()) {
 				set(soon())
@@ -132,19 +134,33 @@ func TestDeadlinesOfEachWay(t *testing.T) {
 	require.NoError(t, b.pipe.TrySend([]byte("x")))
 	require.NoError(t, outcome(t, received))
 
-	// The end of the stream comes before the deadline.
+	// As with a net.Conn the deadline comes before the end of the stream, and
+	// after that of the end itself.
 	require.NoError(t, b.Close())
-	require.ErrorContains(t, read(), "EOF")
+	require.Equal(t, os.ErrDeadlineExceeded, read())
+	a.SetReadDeadline(time.Time{})
+	require.Equal(t, io.EOF, read())
 	require.ErrorIs(t, write(), ErrBroken)
+	a.SetDeadline(time.Unix(1, 0))
+	require.NoError(t, a.Close())
+	require.ErrorIs(t, read(), ErrClosed)
+	require.ErrorIs(t, write(), ErrClosed)
+	require.ErrorIs(t, errOf(a.Read(nil)), ErrClosed)
+	require.ErrorIs(t, errOf(a.Write(nil)), ErrClosed)
 }
 
 // What was written before the deadline came counts.
 func TestDeadlineInTheMiddle(t *testing.T) {
 	proctest.NoLeaks(t)
 	a, b := testBytePipe(t, &PipeOptions{Bytes: 128})
+	n := 0
+	done := background(func() (err error) {
+		n, err = a.Write(make([]byte, 1000))
+		return err
+	})
+	awaitSleeper(t, &a.pipe.end.send.words.room)
 	a.SetWriteDeadline(time.Unix(1, 0))
-	n, err := a.Write(make([]byte, 1000))
-	require.Equal(t, os.ErrDeadlineExceeded, err)
+	require.Equal(t, os.ErrDeadlineExceeded, outcome(t, done))
 	require.Positive(t, n)
 	got := 0
 	for {

@@ -11,13 +11,25 @@
 // [Pipe] connects two. Their items may be of any type that can travel: those
 // without pointers lie in the memory as they are, others are encoded.
 //
-// Only types without Go pointers can lie in segments, arrays and values: numbers, booleans,
-// arrays and structs of them, and the locks of package sync of this module. What
-// cannot is refused with the path of the offending field. A peer can write
-// anything at any time, so what is read from a header is checked before use;
-// the data itself is the program's to judge.
+// Only types without Go pointers can lie in segments, arrays and values: numbers,
+// booleans, arrays and structs of them, and the locks of package sync of this
+// module. What cannot is refused with the path of the offending field. A peer can
+// write anything at any time, so what is read from a header is checked before
+// use; the data itself is the program's to judge.
 //
 // Go's garbage collector does not see shared memory. A view of it does not keep
 // it mapped: after Close, a view that is still in use faults. Whoever creates an
-// object closes it; objects that arrived in a child are closed by its end.
+// object closes it; one that is forgotten is reported by slog. Objects that
+// arrived are closed by the end of their process: one that lives on and receives
+// many closes each (a queue: Detach) when it is done with it. Nothing reports
+// those, except ends of pipes.
+//
+// Methods of a nil pointer panic, as Go's own do. The zero value, and what has
+// been closed or detached, answers with [ErrClosed]: methods without an error
+// result panic with it, apart from Len, Cap, String and Locker.
+//
+// Errors are of type [*Error] and name the object: shm: queue "jobs": put: closed.
+// Without a name of its own an object has that of its type. What a caller
+// expects now and then comes as it is: ErrFull, ErrEmpty, io.EOF, the context's
+// error.
 package shm

@@ -1,7 +1,10 @@
 package shm
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -51,45 +54,64 @@ var (
 
 	// ErrDirection means sending at an end of a pipe that receives only, or the
 	// other way round.
-	ErrDirection = errors.New("the end does not go this way")
+	ErrDirection = errors.New("wrong direction")
 
 	// ErrCorrupt means that the words of a queue or pipe contradict each other:
-	// a process has written where it must not.
+	// a process has written where it must not. Nothing is repaired and nothing
+	// skipped: what is damaged stays at the head, the error comes again, and
+	// what lies behind it cannot be got. Make a new queue or pipe.
 	ErrCorrupt = errors.New("shared memory is damaged")
 
 	// ErrCode means an unknown numeric type code.
 	ErrCode = errors.New("unknown type code")
 )
 
-// Errors that are an ordinary end of things, made once.
-var (
-	errQueueClosed error = &Error{Op: "use queue", Err: ErrClosed}
-	errDetached    error = &Error{Op: "use queue after Detach", Err: ErrClosed}
-	errSent        error = &Error{Op: "use pipe whose end was sent to another process", Err: ErrClosed}
+// A closed error is ErrClosed for one of several reasons.
+type closed string
+
+const (
+	errClosed   closed = "closed"
+	errDetached closed = "detached"
+	errSent     closed = "this end was sent to another process"
 )
+
+// Error tells the reason.
+func (e closed) Error() string { return string(e) }
+
+// Is makes the error match ErrClosed.
+func (closed) Is(target error) bool { return target == ErrClosed }
 
 // An Error records a failed operation on shared memory.
 type Error struct {
-	Op   string // "create", "attach", "place", ...
-	Name string // of the segment, as in /proc/PID/maps; "" if it has none yet
+	Kind string // of the object: "segment", "array", "value", "queue" or "pipe"
+	Name string // of the object, as in /proc/PID/maps; "" if it has none yet
+	Op   string // "create", "attach", "put", ...
 	Err  error  // cause: one of the errors of this package, or of the system
 }
 
 // Error starts with the package's name, which no other error of this package
-// repeats.
+// repeats: shm: queue "jobs": put: closed.
 func (e *Error) Error() string {
-	if e.Name == "" {
-		return "shm: " + e.Op + ": " + e.Err.Error()
+	object := e.Kind
+	if e.Name != "" {
+		object = fmt.Sprintf("%s %q", e.Kind, e.Name)
 	}
-	return "shm: " + e.Op + " " + e.Name + ": " + e.Err.Error()
+	return fmt.Sprintf("shm: %s: %s: %v", object, e.Op, e.Err)
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// wrap adds what was tried to an error that is on its way to the caller.
-func wrap(err *error, op, name string) {
-	if *err != nil {
-		*err = &Error{Op: op, Name: name, Err: *err}
+// failed adds the object and what was tried to an error that is on its way to
+// the caller. The answers that a caller expects stay as they are: that there is
+// nothing or no room, the end of a pipe, the end of the context.
+func failed(kind, name, op string, err error) error {
+	switch err {
+	case nil, ErrFull, ErrEmpty, io.EOF, context.Canceled, context.DeadlineExceeded:
+		return err
 	}
+	return &Error{Kind: kind, Name: name, Op: op, Err: err}
 }
+
+// wrap is failed for a deferred call.
+func wrap(err *error, kind, name, op string) { *err = failed(kind, name, op, *err) }

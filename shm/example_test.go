@@ -71,7 +71,7 @@ func ExampleArray_Copy() {
 	// [4 3 2 1 0]
 	// <nil>
 	// [0 10 2 30 4]
-	// shm: assign: wrong size: 3 values for 2 elements
+	// shm: array "int": assign: wrong size: 3 values for 2 elements
 }
 
 // A holder of the lock may die half-way. Who can repair the data takes the lock
@@ -149,7 +149,7 @@ func ExamplePlace() {
 	fmt.Println(err)
 	// Output:
 	// 1 7 <nil>
-	// shm: place struct { Name string } in board: type cannot be shared: struct { Name string }.Name is a string: it holds a pointer
+	// shm: segment "board": place struct { Name string }: type cannot be shared: struct { Name string }.Name is a string: it holds a pointer
 }
 
 func ExampleSegment() {
@@ -170,7 +170,7 @@ func ExampleSegment() {
 	// Output:
 	// greeting: hello
 	// <nil>
-	// shm: close greeting: file already closed
+	// shm: segment "greeting": close: closed
 }
 
 func ExampleNewArrayCode() {

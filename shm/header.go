@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 )
 
 // Every segment starts with a header of one page: 64 bytes about the segment,
@@ -78,6 +79,19 @@ const (
 	kindQueue
 	kindPipe
 )
+
+// kindNames are the kinds in words.
+var kindNames = map[uint32]string{kindArray: "array", kindValue: "value", kindQueue: "queue", kindPipe: "pipe"}
+
+// errKind says that another object arrived than one of a kind with elements, or
+// items, of type t.
+func (e *entry) errKind(kind uint32, t reflect.Type) error {
+	found := kindNames[e.Kind]
+	if e.Kind == kind {
+		found = fmt.Sprintf("%s of other elements, of %d bytes", found, e.Element)
+	}
+	return fmt.Errorf("%w: expected %s of %v, found %s", ErrLayout, kindNames[kind], t, found)
+}
 
 // Modes of rings.
 const (

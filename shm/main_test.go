@@ -44,10 +44,16 @@ func testValue[T any](t testing.TB, v T, opts *Options) *Value[T] {
 // hand starts a helper and sends it v, which it receives with take.
 func hand[T any](t testing.TB, p *proctest.Program, v T, args ...string) *proctest.Proc {
 	t.Helper()
+	return handBeside(t, p, nil, v, args...)
+}
+
+// handBeside is hand for a helper that has files as well, behind the first.
+func handBeside[T any](t testing.TB, p *proctest.Program, files []*os.File, v T, args ...string) *proctest.Proc {
+	t.Helper()
 	c, theirs, err := wire.Pair()
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
-	helper := p.Start(t, []*os.File{theirs}, args...)
+	helper := p.Start(t, append([]*os.File{theirs}, files...), args...)
 	require.NoError(t, theirs.Close())
 	m, err := wire.Encode(reflect.ValueOf(v))
 	require.NoError(t, err)

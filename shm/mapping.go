@@ -111,11 +111,13 @@ func control(f *os.File, fn func(fd int) error) error {
 	return failed
 }
 
+// duplicate returns a descriptor of our own for a segment that arrived. It has
+// the name that the segment was created with.
 func duplicate(f *os.File) (dup *os.File, err error) {
 	err = control(f, func(fd int) error {
 		n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err == nil {
-			dup = os.NewFile(uintptr(n), f.Name())
+			dup = os.NewFile(uintptr(n), memfdName(n, f.Name()))
 		}
 		return err
 	})

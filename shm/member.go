@@ -6,6 +6,7 @@ import (
 	"structs"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
@@ -61,31 +62,68 @@ func (t *memberTable) join(words *ringWords, entries []member) error {
 			return nil
 		}
 	}
-	for i := range entries {
-		m := &entries[i]
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	if t.take(over) == nil { // nobody is waited for as long as there are entries without that
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	return t.take(ctx)
+}
+
+// take gives this process an entry: the first that is free, or of a process that
+// is dead and has stopped before ctx ends. A late thread of that must not count
+// for us.
+func (t *memberTable) take(ctx context.Context) error {
+	words, stopping := t.words, 0
+	for i := range t.entries {
+		m := &t.entries[i]
 		old := m.owner.Load()
 		if id := roster.ID(old & roster.Mask); id != 0 {
 			if roster.Look(id).Alive {
 				continue
 			}
-			_ = roster.Fence(context.Background(), id) // only a context could fail; a late thread must not count for us
+			if roster.Fence(ctx, id) != nil {
+				stopping++
+				continue
+			}
 		}
 		probe.At(probe.Member62)
-		if !m.owner.CompareAndSwap(old, uint64(me)) {
+		if !m.owner.CompareAndSwap(old, uint64(roster.Me())) {
 			continue
 		}
 		m.tasks.Store(0) // until here Join counts too many, never too few
 		m.handles = 1
 		t.me = m
-		for n := t.words.highest.Load(); n <= uint32(i); n = t.words.highest.Load() {
-			t.words.highest.CompareAndSwap(n, uint32(i)+1)
+		for n := words.highest.Load(); n <= uint32(i); n = words.highest.Load() {
+			words.highest.CompareAndSwap(n, uint32(i)+1)
 		}
 		words.items.alarm(0)
 		words.room.alarm(0)
 		words.finished.alarm(0)
 		return nil
 	}
+	if stopping > 0 {
+		return fmt.Errorf("%w: %d processes have it open, or have died and have threads that did not stop within %v (%d)", ErrFull, memberCount, stopPatience, stopping)
+	}
 	return fmt.Errorf("%w: %d processes have it open", ErrFull, memberCount)
+}
+
+// stopPatience is how long an object that is being received waits for the threads
+// of a dead process that had it. One that has become another program takes the
+// fence a second to tell.
+const stopPatience = 2 * time.Second
+
+// awaitStop returns when no thread of a dead process runs any more.
+func awaitStop(id roster.ID) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	pid := roster.Look(id).Pid
+	if roster.Fence(ctx, id) != nil {
+		return fmt.Errorf("process %d, which had it, has died, but a thread of it sits in a system call and did not stop within %v", pid, stopPatience)
+	}
+	return nil
 }
 
 // leave gives one use up, and registrations with it. The last one frees the

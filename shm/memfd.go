@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,9 +20,13 @@ const fixed = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 // longestName is how many bytes of a name the kernel takes.
 const longestName = 249
 
-// typeName returns the default name of a segment for things of type t.
-func typeName(t reflect.Type) string {
-	name := t.String()
+// nameOr returns the name of a segment for things of type t: by default it is
+// the type's.
+func nameOr(name string, t reflect.Type) string {
+	if name != "" {
+		return name
+	}
+	name = t.String()
 	return name[:min(len(name), longestName)]
 }
 
@@ -46,6 +51,17 @@ func newMemfd(name string, size int64) (_ *os.File, err error) {
 		return nil, fmt.Errorf("seal the size: %w", err)
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// memfdName asks the kernel for the name that a memfd was created with. Without
+// /proc it is not to be had.
+func memfdName(fd int, otherwise string) string {
+	link, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	name, isMemfd := strings.CutPrefix(link, "/memfd:")
+	if err != nil || !isMemfd {
+		return otherwise
+	}
+	return strings.TrimSuffix(name, " (deleted)")
 }
 
 // sealed checks that the size of a foreign file cannot change any more.

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type Options struct {
 // An object is what an Array and a Value have in common: elements in a segment,
 // and a lock that guards them.
 type object[T any] struct {
+	kind    string   // "array" or "value"
+	name    string   // stays after Close, for errors
 	mapping *mapping // nil after Close
 	index   int      // in the segment's directory
 	view    []T      // nil after Close
@@ -50,10 +53,13 @@ type object[T any] struct {
 }
 
 // make creates a segment with one object of n elements.
-func (o *object[T]) make(kind uint32, n int, opts *Options) error {
+func (o *object[T]) make(kind uint32, n int, opts *Options) (err error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	t := reflect.TypeFor[T]()
+	o.kind, o.name = kindNames[kind], nameOr(opts.Name, t)
+	defer func() { err = o.fail("create", err) }()
 	element, err := elementSize[T]()
 	if err != nil {
 		return err
@@ -61,7 +67,6 @@ func (o *object[T]) make(kind uint32, n int, opts *Options) error {
 	if n < 0 || n > (math.MaxInt-headerSize-ownLockSize)/element {
 		return fmt.Errorf("%w: %d elements of %d bytes", ErrSize, n, element)
 	}
-	t := reflect.TypeFor[T]()
 	e := entry{
 		Kind: kind, Code: uint32(codeOf(t)), Offset: headerSize, Length: uint64(n),
 		Element: uint64(element), Fingerprint: plain.Fingerprint(t),
@@ -78,11 +83,7 @@ func (o *object[T]) make(kind uint32, n int, opts *Options) error {
 	case !opts.NoLock:
 		e.Lock, e.LockOffset, e.Offset = lockOwn, headerSize, headerSize+ownLockSize
 	}
-	name := opts.Name
-	if name == "" {
-		name = typeName(t)
-	}
-	m, err := create(name, int(e.Offset)-headerSize+n*element, e)
+	m, err := create(o.name, int(e.Offset)-headerSize+n*element, e)
 	if err != nil {
 		if o.lockIn != nil {
 			_ = o.lockIn.release() // not the last use: the caller has it
@@ -95,7 +96,7 @@ func (o *object[T]) make(kind uint32, n int, opts *Options) error {
 
 // open makes o the object that e describes in m.
 func (o *object[T]) open(m *mapping, index int, e entry) {
-	o.mapping, o.index = m, index
+	o.kind, o.name, o.mapping, o.index = kindNames[e.Kind], m.file.Name(), m, index
 	o.view = viewOf[T](m.data[e.Offset:], int(e.Length))
 	if e.Lock == lockOwn {
 		o.own = &viewOf[psync.RMutex](m.data[e.LockOffset:], 1)[0]
@@ -110,7 +111,7 @@ func (o *object[T]) open(m *mapping, index int, e entry) {
 // the object.
 func (o *object[T]) Close() error {
 	if o.mapping == nil {
-		return &Error{Op: "close", Err: ErrClosed}
+		return o.fail("close", errClosed)
 	}
 	o.cleanup.Stop()
 	m, lockIn := o.mapping, o.lockIn
@@ -121,8 +122,13 @@ func (o *object[T]) Close() error {
 			err = lockErr
 		}
 	}
-	wrap(&err, "close", m.file.Name())
-	return err
+	return o.fail("close", err)
+}
+
+// fail names the object in an error. One that did not arrive is neither array
+// nor value.
+func (o *object[T]) fail(op string, err error) error {
+	return failed(cmp.Or(o.kind, "object"), o.name, op, err)
 }
 
 // Locker returns the lock that guards the object, nil if it has none.
@@ -141,7 +147,12 @@ func (o *object[T]) TryLock() bool { return o.needLock().TryLock() }
 // LockContext takes the object's lock unless ctx ends first. An error that
 // matches [psync.ErrOwnerDied] comes with the lock held: repair the data and
 // call MarkConsistent.
-func (o *object[T]) LockContext(ctx context.Context) error { return o.needLock().LockContext(ctx) }
+func (o *object[T]) LockContext(ctx context.Context) error {
+	if o.mapping == nil {
+		return o.fail("lock", errClosed)
+	}
+	return o.needLock().LockContext(ctx)
+}
 
 // MarkConsistent says that the data was repaired after a holder of the lock
 // died.
@@ -150,26 +161,26 @@ func (o *object[T]) MarkConsistent() { o.needLock().MarkConsistent() }
 func (o *object[T]) needLock() psync.Locker {
 	if o.lock == nil {
 		o.needOpen()
-		panic(fmt.Errorf("shm: %w", ErrNoLock))
+		panic(o.fail("lock", ErrNoLock))
 	}
 	return o.lock
 }
 
 func (o *object[T]) needOpen() {
 	if o.mapping == nil {
-		panic(fmt.Errorf("shm: %w", ErrClosed))
+		panic(o.fail("use", errClosed))
 	}
 }
 
 // needCopies panics if elements cannot be read or written by value.
 func (o *object[T]) needCopies() {
 	if o.primitive != "" {
-		panic(o.errCopies())
+		panic(o.fail("copy", o.errCopies()))
 	}
 }
 
 func (o *object[T]) errCopies() error {
-	return fmt.Errorf("shm: %w by value: %s is a lock, and a copy of a lock locks nothing; use a pointer", ErrType, o.primitive)
+	return fmt.Errorf("%w by value: %s is a lock, and a copy of a lock locks nothing; use a pointer", ErrType, o.primitive)
 }
 
 // enter and exit take the lock, if there is one, for one access.
@@ -203,10 +214,10 @@ func retainSegmentOf(lock psync.Locker) (*mapping, error) {
 }
 
 // lockConsistent takes the lock, or fails without it.
-func lockConsistent(ctx context.Context, lock psync.Locker) error {
-	err := lock.LockContext(ctx)
+func (o *object[T]) lockConsistent(ctx context.Context) error {
+	err := o.LockContext(ctx)
 	if errors.Is(err, psync.ErrOwnerDied) {
-		lock.Unlock() // the mark stays for who can repair
+		o.Unlock() // the mark stays for who can repair
 	}
 	return err
 }

@@ -57,7 +57,7 @@ const defaultCapacity = 1024
 // So it is when an end is lost on its way to another process.
 type Pipe[T any] struct {
 	end     pipeEnd
-	out, in []T // of messages without pointers; nil for others
+	out, in slots[T] // of messages without pointers; nil for others
 	send    records
 	recv    records
 	cleanup runtime.Cleanup
@@ -67,10 +67,11 @@ type Pipe[T any] struct {
 // also those that it has sent to another process. Errors are those of
 // [NewQueue].
 func NewPipe[T any](o *PipeOptions) (a, b *Pipe[T], err error) {
-	defer wrap(&err, "make pipe", "")
 	if o == nil {
 		o = &PipeOptions{}
 	}
+	name := nameOr(o.Name, reflect.TypeFor[T]())
+	defer wrap(&err, "pipe", name, "create")
 	capacity := o.Capacity
 	if capacity == 0 {
 		capacity = defaultCapacity
@@ -81,10 +82,6 @@ func NewPipe[T any](o *PipeOptions) (a, b *Pipe[T], err error) {
 	}
 	if o.OneWay {
 		e.Mode |= modeOneWay
-	}
-	name := o.Name
-	if name == "" {
-		name = typeName(reflect.TypeFor[T]())
 	}
 	m, err := create(name, pipeData+int(2*e.Length*e.Element), e)
 	if err != nil {
@@ -117,10 +114,17 @@ func (p *Pipe[T]) open(m *mapping, index int, e entry, which int, token *os.File
 	p.cleanup = watchForgotten(p, m)
 }
 
+// fail names the pipe in an error.
+func (p *Pipe[T]) fail(op string, err error) error { return failed("pipe", p.end.name, op, err) }
+
 // Send sends v, and waits for room if there is none. It returns the context's
 // error, ErrBroken if nobody has the other end any more, ErrSize for a message
 // that is too big, or one that matches ErrDirection at an end that receives
 // only. After an error v was not sent.
+//
+// Send and Recv copy a message twice each, as all calls by value do. What is
+// larger than a few KiB is better written and read in its place, by SendFunc and
+// RecvFunc.
 func (p *Pipe[T]) Send(ctx context.Context, v T) error {
 	if p.out == nil {
 		return p.sendRecord(ctx, v)
@@ -128,11 +132,11 @@ func (p *Pipe[T]) Send(ctx context.Context, v T) error {
 	w := &p.end.send
 	if !w.mayGo(1) {
 		if _, err := w.beginSend(ctx, 1, 1); err != nil {
-			return err
+			return p.fail("send", err)
 		}
 	}
 	probe.At(probe.Put33)
-	p.out[w.own.units()&uint32(len(p.out)-1)] = v
+	*p.out.at(w.own) = v
 	w.commitSend(1, 1)
 	return nil
 }
@@ -144,25 +148,20 @@ func (p *Pipe[T]) TrySend(v T) error { return p.Send(atOnce, v) }
 // which is much faster than one by one. It returns how many were sent; if not
 // all, with an error as Send.
 func (p *Pipe[T]) SendAll(ctx context.Context, messages []T) (n int, err error) {
+	if p.out == nil {
+		return putEach(ctx, messages, p.sendRecord)
+	}
+	w := &p.end.send
 	for n < len(messages) {
-		if p.out == nil {
-			if err := p.sendRecord(ctx, messages[n]); err != nil {
-				return n, err
-			}
-			n++
-			continue
-		}
 		wanted := uint32(min(len(messages)-n, len(p.out)))
-		free, err := p.end.send.beginSend(ctx, 1, wanted)
+		free, err := w.beginSend(ctx, 1, wanted)
 		if err != nil {
-			return n, err
+			return n, p.fail("send", err)
 		}
 		k := min(wanted, free)
 		probe.At(probe.Put33)
-		at := p.end.send.own.units() & uint32(len(p.out)-1)
-		first := copy(p.out[at:], messages[n:n+int(k)])
-		copy(p.out, messages[n+first:n+int(k)])
-		p.end.send.commitSend(k, k)
+		p.out.put(w.own, messages[n:n+int(k)])
+		w.commitSend(k, k)
 		n += int(k)
 	}
 	return n, nil
@@ -173,19 +172,26 @@ func (p *Pipe[T]) SendAll(ctx context.Context, messages []T) (n int, err error) 
 // other end any more, or one that matches ErrDirection at an end that sends
 // only.
 func (p *Pipe[T]) Recv(ctx context.Context) (v T, err error) {
+	err = p.recvInto(ctx, &v)
+	return v, err
+}
+
+// recvInto is Recv, kept apart so that Recv inlines: that saves a copy.
+func (p *Pipe[T]) recvInto(ctx context.Context, v *T) (err error) {
 	if p.in == nil {
-		return p.recvRecord(ctx)
+		*v, err = p.recvRecord(ctx)
+		return err
 	}
 	w := &p.end.recv
 	if w.spare == 0 {
 		if _, err := w.beginRecv(ctx, 1); err != nil {
-			return v, err
+			return p.fail("receive", err)
 		}
 	}
 	probe.At(probe.Get43)
-	v = p.in[w.own.units()&uint32(len(p.in)-1)]
+	*v = *p.in.at(w.own)
 	w.commitRecv(1, 1)
-	return v, nil
+	return nil
 }
 
 // TryRecv returns the next message if there is one; else it returns ErrEmpty.
@@ -198,19 +204,18 @@ func (p *Pipe[T]) RecvUpTo(ctx context.Context, messages []T) (n int, err error)
 		return 0, nil
 	}
 	if p.in == nil {
-		return p.recvRecords(ctx, messages)
+		return getEach(ctx, messages, p.recvData, p.decode)
 	}
+	w := &p.end.recv
 	wanted := uint32(min(len(messages), len(p.in)))
-	filled, err := p.end.recv.beginRecv(ctx, wanted)
+	filled, err := w.beginRecv(ctx, wanted)
 	if err != nil {
-		return 0, err
+		return 0, p.fail("receive", err)
 	}
 	k := min(wanted, filled)
 	probe.At(probe.Get43)
-	at := p.end.recv.own.units() & uint32(len(p.in)-1)
-	first := copy(messages[:k], p.in[at:])
-	copy(messages[first:k], p.in)
-	p.end.recv.commitRecv(k, k)
+	p.in.get(w.own, messages[:k])
+	w.commitRecv(k, k)
 	return int(k), nil
 }
 
@@ -229,7 +234,7 @@ func (p *Pipe[T]) Poll(ctx context.Context) error {
 func (p *Pipe[T]) Close() error {
 	p.cleanup.Stop()
 	p.out, p.in, p.send, p.recv = nil, nil, records{}, records{}
-	return p.end.close()
+	return p.fail("close", p.end.close())
 }
 
 // String describes the end.

@@ -81,6 +81,11 @@ func pipeAct[T any](p *Pipe[T], order string) string {
 		return pipeOutcome(err, v)
 	case "close":
 		return pipeOutcome[T](p.Close())
+	case "peer":
+		if p.end.otherState()&endTransit != 0 {
+			return "on its way"
+		}
+		return "there"
 	case "work": // sends and receives as many
 		failed := make(chan error)
 		go func() {

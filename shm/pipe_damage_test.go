@@ -31,7 +31,7 @@ func TestPipeDamagedRecord(t *testing.T) {
 			for range 2 {
 				_, err := b.TryRecv()
 				require.ErrorIs(t, err, ErrCorrupt)
-				require.ErrorContains(t, err, "shm: receive from mad: shared memory is damaged: "+tt.text)
+				require.ErrorContains(t, err, `shm: pipe "mad": receive: shared memory is damaged: `+tt.text)
 				n, err := b.RecvUpTo(t.Context(), make([]string, 2))
 				require.Zero(t, n)
 				require.ErrorIs(t, err, ErrCorrupt)

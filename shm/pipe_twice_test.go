@@ -13,8 +13,8 @@ import (
 // two.
 func TestPipeEndSentTwice(t *testing.T) {
 	a, b := testPipe[int](t, nil)
-	require.NoError(t, b.end.hand())
-	require.NoError(t, b.end.hand(), "it has not arrived: as after a failed Start")
+	require.NoError(t, b.end.handOver())
+	require.NoError(t, b.end.handOver(), "it has not arrived: as after a failed Start")
 	require.NoError(t, b.Send(t.Context(), 1), "it has not arrived")
 
 	// Another process that lives has it now.
@@ -31,7 +31,7 @@ func TestPipeEndSentTwice(t *testing.T) {
 	state := &a.end.words.ends[1].state
 	defer state.Store(uint64(roster.Me()))
 	state.Store(uint64(other))
-	require.ErrorIs(t, b.end.hand(), ErrClosed)
+	require.ErrorIs(t, b.end.handOver(), ErrClosed)
 	require.ErrorIs(t, b.Send(t.Context(), 2), ErrClosed)
 	_, err := b.TryRecv()
 	require.ErrorIs(t, err, ErrClosed)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/futex"
+	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
@@ -53,8 +54,8 @@ type pipeEnd struct {
 	name    string
 	token   *os.File // this end's socket
 	words   *pipeWords
-	which   int  // 0 or 1
-	handed  bool // was sent, and may have come back as another object
+	which   int // 0 or 1
+	hand    handing
 
 	send, recv way
 }
@@ -62,13 +63,10 @@ type pipeEnd struct {
 // open makes e one end of the pipe that the entry describes. It takes over the
 // token and the reference to m.
 func (e *pipeEnd) open(m *mapping, index int, d entry, which int, token *os.File) {
-	words := &viewOf[pipeWords](m.data[headerSize:], 1)[0]
+	words := pipeWordsOf(m)
 	*e = pipeEnd{
 		mapping: m, index: index, name: m.file.Name(), token: token, which: which,
 		words: words,
-	}
-	if before := roster.ID(words.ends[which].state.Load() & roster.Mask); before != 0 && !roster.Look(before).Alive {
-		_ = roster.Fence(context.Background(), before) // only a context could fail
 	}
 	out, in := &e.words.ways[which], &e.words.ways[1-which]
 	e.send = way{end: e, words: out, units: uint32(d.Length), limit: uint32(d.Limit), records: d.Mode&modeRecords != 0}
@@ -84,8 +82,11 @@ func (e *pipeEnd) open(m *mapping, index int, d entry, which int, token *os.File
 	e.words.ends[which].state.Store(uint64(roster.Me()))
 	e.send.peerGone()
 	e.recv.peerGone()
+	probe.At(probe.Hand77)
 	e.alarm(0)
 }
+
+func pipeWordsOf(m *mapping) *pipeWords { return &viewOf[pipeWords](m.data[headerSize:], 1)[0] }
 
 // alarm wakes the other end, whatever it waits for.
 func (e *pipeEnd) alarm(bits uint32) {
@@ -137,8 +138,8 @@ func (w *way) fencePeer(ctx context.Context) error {
 // never is a word that nobody changes.
 var never atomic.Uint32
 
-// watchPeer is step 52. An end that is on its way is looked after by asking.
-func (w *way) watchPeer(list watcher) bool {
+// watch is step 52. An end that is on its way is looked after by asking.
+func (w *way) watch(list watcher) bool {
 	gone := w.peerGone()
 	if w.peer.Alive {
 		list.WatchLife(w.peer)
@@ -163,7 +164,7 @@ func (e *pipeEnd) await(list *await.List) (ready bool) {
 	if e.mapping == nil || e.recv.words == nil {
 		return true
 	}
-	if !arm(list, &e.recv.words.items, e.recv.watchPeer) {
+	if !arm(list, &e.recv.words.items, &e.recv) {
 		list.Bound(futex.PollInterval)
 	}
 	list.Bound(lastLook)
@@ -174,50 +175,26 @@ func (e *pipeEnd) await(list *await.List) (ready bool) {
 // another process and is closed here only.
 func (e *pipeEnd) close() error {
 	if e.mapping == nil {
-		return &Error{Op: "close", Err: ErrClosed}
+		return errClosed
 	}
+	handings.Lock()
+	defer handings.Unlock()
 	me := uint64(roster.Me())
-	if !e.handed && e.words.ends[e.which].state.CompareAndSwap(me, me|endClosed) {
+	if !e.hand.over.Load() && e.words.ends[e.which].state.CompareAndSwap(me, me|endClosed) {
 		e.alarm(eventClosing)
 	}
 	m, token := e.mapping, e.token
-	*e = pipeEnd{}
+	*e = pipeEnd{name: e.name}
 	return errors.Join(m.release(), token.Close())
 }
 
-// hand marks the end as on its way to another process. An end that was sent
-// before may be sent again if it has not arrived, or its receiver is dead.
-func (e *pipeEnd) hand() error {
-	me := uint64(roster.Me())
-	state := &e.words.ends[e.which].state
-	for {
-		old := state.Load()
-		id := roster.ID(old & roster.Mask)
-		if old&endClosed == 0 && uint64(id) != me && roster.Look(id).Alive {
-			return errSent
-		}
-		if state.CompareAndSwap(old, me|endTransit) {
-			break
-		}
-	}
-	e.handed = true
-	e.send.spare, e.recv.spare = 0, 0 // the next use asks whether it has arrived
-	e.alarm(0)
-	return nil
-}
-
-// sent reports whether another process has the end by now.
-func (e *pipeEnd) sent() bool {
-	return e.handed && e.words.ends[e.which].state.Load()&roster.Mask != uint64(roster.Me())
-}
-
 func (e *pipeEnd) errDirection() error {
-	if e == nil || e.mapping == nil { // nil: nothing has arrived
-		return &Error{Op: "use pipe", Err: ErrClosed}
+	switch {
+	case e == nil || e.mapping == nil: // nil: nothing has arrived
+		return errClosed
+	case e.send.words == nil:
+		return fmt.Errorf("%w: this end only receives", ErrDirection)
+	default:
+		return fmt.Errorf("%w: this end only sends", ErrDirection)
 	}
-	return &Error{Op: "use pipe", Name: e.name, Err: ErrDirection}
-}
-
-func (e *pipeEnd) corrupt(w *way) error {
-	return &Error{Op: "use pipe", Name: e.name, Err: fmt.Errorf("%w: positions %#x and %#x", ErrCorrupt, uint64(w.own), uint64(w.other))}
 }

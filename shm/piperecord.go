@@ -2,8 +2,6 @@ package shm
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 
 	"github.com/go-multiproc/multiproc/internal/probe"
 )
@@ -11,7 +9,7 @@ import (
 func (p *Pipe[T]) sendRecord(ctx context.Context, v T) error {
 	data, err := encodeItem(&v)
 	if err != nil {
-		return &Error{Op: "send over", Name: p.end.name, Err: err}
+		return p.fail("send", err)
 	}
 	return p.sendMessage(ctx, len(data), func(message []byte) error {
 		copy(message, data)
@@ -24,10 +22,12 @@ func (p *Pipe[T]) recvRecord(ctx context.Context) (v T, err error) {
 	if err != nil {
 		return v, err
 	}
-	if v, err = decodeItem[T](data); err != nil {
-		return v, &Error{Op: "receive from", Name: p.end.name, Err: err}
-	}
-	return v, nil
+	return p.decode(data)
+}
+
+func (p *Pipe[T]) decode(data []byte) (v T, err error) {
+	v, err = decodeItem[T](data)
+	return v, p.fail("receive", err)
 }
 
 // recvData receives the next message, encoded.
@@ -36,37 +36,18 @@ func (p *Pipe[T]) recvData(ctx context.Context) (data []byte, err error) {
 	return data, err
 }
 
-// recvRecords receives what is there, without waiting again.
-func (p *Pipe[T]) recvRecords(ctx context.Context, messages []T) (n int, err error) {
-	for n < len(messages) {
-		data, err := p.recvData(ctx)
-		if n > 0 && err != nil {
-			return n, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		if messages[n], err = decodeItem[T](data); err != nil {
-			return n, &Error{Op: "receive from", Name: p.end.name, Err: err}
-		}
-		n++
-		ctx = atOnce
-	}
-	return n, nil
-}
-
 // sendMessage is Send for a message of n bytes, which write fills in.
 func (p *Pipe[T]) sendMessage(ctx context.Context, n int, write func(message []byte) error) error {
 	w := &p.end.send
 	if w.words == nil {
-		return p.end.errDirection()
+		return p.fail("send", p.end.errDirection())
 	}
 	if err := p.send.fits(n); err != nil {
-		return &Error{Op: "send over", Name: p.end.name, Err: err}
+		return p.fail("send", err)
 	}
 	span := p.send.span(w.own, n)
 	if _, err := w.beginSend(ctx, span, span); err != nil {
-		return err
+		return p.fail("send", err)
 	}
 	probe.At(probe.Put33)
 	if err := write(p.send.place(w.own, n)); err != nil {
@@ -81,12 +62,12 @@ func (p *Pipe[T]) recvMessage(ctx context.Context, read func(message []byte) err
 	w := &p.end.recv
 	filled, err := w.beginRecv(ctx, 1)
 	if err != nil {
-		return err
+		return p.fail("receive", err)
 	}
 	probe.At(probe.Get43)
 	message, units, err := p.recv.find(w.own, filled)
 	if err != nil {
-		return &Error{Op: "receive from", Name: p.end.name, Err: err}
+		return p.fail("receive", err)
 	}
 	if err := read(message); err != nil {
 		return err
@@ -101,16 +82,17 @@ func (p *Pipe[T]) recvMessage(ctx context.Context, read func(message []byte) err
 // nothing is sent. Otherwise it is as Send.
 func (p *Pipe[T]) SendFunc(ctx context.Context, fn func(message *T) error) error {
 	if err := p.needSlots(); err != nil {
-		return err
+		return p.fail("send", err)
 	}
-	if _, err := p.end.send.beginSend(ctx, 1, 1); err != nil {
-		return err
+	w := &p.end.send
+	if _, err := w.beginSend(ctx, 1, 1); err != nil {
+		return p.fail("send", err)
 	}
 	probe.At(probe.Put33)
-	if err := fn(&p.out[p.end.send.own.units()&uint32(len(p.out)-1)]); err != nil {
+	if err := fn(p.out.at(w.own)); err != nil {
 		return err
 	}
-	p.end.send.commitSend(1, 1)
+	w.commitSend(1, 1)
 	return nil
 }
 
@@ -119,16 +101,17 @@ func (p *Pipe[T]) SendFunc(ctx context.Context, fn func(message *T) error) error
 // message is still the next. Otherwise it is as Recv.
 func (p *Pipe[T]) RecvFunc(ctx context.Context, fn func(message *T) error) error {
 	if err := p.needSlots(); err != nil {
-		return err
+		return p.fail("receive", err)
 	}
-	if _, err := p.end.recv.beginRecv(ctx, 1); err != nil {
-		return err
+	w := &p.end.recv
+	if _, err := w.beginRecv(ctx, 1); err != nil {
+		return p.fail("receive", err)
 	}
 	probe.At(probe.Get43)
-	if err := fn(&p.in[p.end.recv.own.units()&uint32(len(p.in)-1)]); err != nil {
+	if err := fn(p.in.at(w.own)); err != nil {
 		return err
 	}
-	p.end.recv.commitRecv(1, 1)
+	w.commitRecv(1, 1)
 	return nil
 }
 
@@ -137,7 +120,7 @@ func (p *Pipe[T]) needSlots() error {
 	case p.end.mapping == nil:
 		return p.end.errDirection()
 	case p.out == nil:
-		return &Error{Op: "use in place", Name: p.end.name, Err: fmt.Errorf("%w: %v has no fixed size", ErrType, reflect.TypeFor[T]())}
+		return errInPlace[T]()
 	}
 	return nil
 }

@@ -24,10 +24,10 @@ func Place[T any](s *Segment, offset int) (_ *T, err error) {
 
 // PlaceSlice is [Place] for n elements of type T in a row.
 func PlaceSlice[T any](s *Segment, offset, n int) (_ []T, err error) {
-	defer wrap(&err, "place "+reflect.TypeFor[T]().String()+" in", s.name)
+	defer wrap(&err, "segment", s.name, "place "+reflect.TypeFor[T]().String())
 	m := s.mapping.Load()
 	if m == nil {
-		return nil, ErrClosed
+		return nil, errClosed
 	}
 	size, err := elementSize[T]()
 	if err != nil {

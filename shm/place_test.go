@@ -86,7 +86,7 @@ func TestPlaceRefusesTypesWithoutSize(t *testing.T) {
 	require.ErrorIs(t, err, ErrType)
 	_, err = PlaceSlice[[0]int64](s, 0, 3)
 	require.ErrorIs(t, err, ErrType)
-	require.EqualError(t, err, "shm: place [0]int64 in test: type cannot be shared: [0]int64 has no size")
+	require.EqualError(t, err, `shm: segment "test": place [0]int64: type cannot be shared: [0]int64 has no size`)
 }
 
 func TestPlaceSliceBounds(t *testing.T) {
@@ -136,5 +136,5 @@ func TestPlaceBoundsAndAlignment(t *testing.T) {
 	require.ErrorIs(t, at(8, pairs), ErrSize)
 	require.NoError(t, at(0, longs))
 	require.ErrorIs(t, at(4, longs), ErrSize)
-	require.EqualError(t, at(4, longs), "shm: place struct { A int64 } in test: wrong size: offset 4 is not a multiple of 8")
+	require.EqualError(t, at(4, longs), `shm: segment "test": place struct { A int64 }: wrong size: offset 4 is not a multiple of 8`)
 }

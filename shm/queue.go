@@ -62,8 +62,8 @@ type QueueOptions struct {
 // processes in arguments, results and messages, as *Queue.
 type Queue[T any] struct {
 	ring    ring
-	slots   []T     // where items without pointers lie; nil for others
-	records records // where the others lie
+	slots   slots[T] // where items without pointers lie; nil for others
+	records records  // where the others lie
 
 	registrations atomic.Uint32
 	cleanup       runtime.Cleanup
@@ -75,20 +75,17 @@ type Queue[T any] struct {
 // shared objects (they travel over a connection: a queue has no way to pass
 // their descriptors), ErrSize for a wrong capacity.
 func NewQueue[T any](capacity int, o *QueueOptions) (_ *Queue[T], err error) {
-	defer wrap(&err, "make queue", "")
 	if o == nil {
 		o = &QueueOptions{}
 	}
+	name := nameOr(o.Name, reflect.TypeFor[T]())
+	defer wrap(&err, "queue", name, "create")
 	e, err := ringEntry[T](kindQueue, ringData, capacity, o.Bytes)
 	if err != nil {
 		return nil, err
 	}
 	if o.Tasks {
 		e.Mode |= modeCounted
-	}
-	name := o.Name
-	if name == "" {
-		name = typeName(reflect.TypeFor[T]())
 	}
 	m, err := create(name, int(e.Offset)-headerSize+int(e.Length*e.Element), e)
 	if err != nil {
@@ -117,24 +114,32 @@ func (q *Queue[T]) open(m *mapping, index int, e entry) error {
 	return nil
 }
 
-// slot returns the place of the item at a position.
-func (q *Queue[T]) slot(at position) *T { return &q.slots[at.units()&uint32(len(q.slots)-1)] }
+// fail names the queue in an error.
+func (q *Queue[T]) fail(op string, err error) error { return failed("queue", q.ring.name, op, err) }
 
 // Put puts v at the end of the queue, and waits for room if there is none. It
 // returns the context's error, one that matches ErrClosed if the queue was
 // closed, or ErrSize for an item that is too big for the queue. After an error
 // v was not put. With a context that has already ended it puts v if that is
 // possible at once.
+//
+// There is no queue of those who wait for room. An item that is encoded needs
+// room in one piece, and smaller ones of other producers that find room first go
+// in first, as long as they come: give the queue Bytes for several of the
+// largest.
+//
+// Put and Get copy an item twice each, as all calls by value do. What is larger
+// than a few KiB is better written and read in its place, by PutFunc and GetFunc.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	if q.slots == nil {
 		return q.putRecord(ctx, v)
 	}
 	tail, _, err := q.ring.beginPut(ctx, nil, 1)
 	if err != nil {
-		return err
+		return q.fail("put", err)
 	}
 	probe.At(probe.Put33)
-	*q.slot(tail) = v
+	*q.slots.at(tail) = v
 	q.ring.commitPut(tail, 1, 1)
 	return nil
 }
@@ -148,24 +153,18 @@ func (q *Queue[T]) TryPut(v T) error { return try(q.Put(atOnce, v), ErrFull) }
 // is much faster than one by one. If several producers do so, their items may
 // alternate. It returns how many were put; if not all, with an error as Put.
 func (q *Queue[T]) PutAll(ctx context.Context, items []T) (n int, err error) {
+	if q.slots == nil {
+		return putEach(ctx, items, q.putRecord)
+	}
 	for n < len(items) {
-		if q.slots == nil {
-			if err := q.putRecord(ctx, items[n]); err != nil {
-				return n, err
-			}
-			n++
-			continue
-		}
 		wanted := uint32(min(len(items)-n, len(q.slots)))
 		tail, free, err := q.ring.beginPut(ctx, nil, wanted)
 		if err != nil {
-			return n, err
+			return n, q.fail("put", err)
 		}
 		k := min(wanted, free)
 		probe.At(probe.Put33)
-		at := tail.units() & uint32(len(q.slots)-1)
-		first := copy(q.slots[at:], items[n:n+int(k)])
-		copy(q.slots, items[n+first:n+int(k)])
+		q.slots.put(tail, items[n:n+int(k)])
 		q.ring.commitPut(tail, k, k)
 		n += int(k)
 	}
@@ -176,17 +175,24 @@ func (q *Queue[T]) PutAll(ctx context.Context, items []T) (n int, err error) {
 // context's error, or one that matches ErrClosed when the queue is closed and
 // empty. An item that arrived damaged is gone, with an error that says so.
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
+	err = q.getInto(ctx, &v)
+	return v, err
+}
+
+// getInto is Get, kept apart so that Get inlines: that saves a copy.
+func (q *Queue[T]) getInto(ctx context.Context, v *T) (err error) {
 	if q.slots == nil {
-		return q.getRecord(ctx)
+		*v, err = q.getRecord(ctx)
+		return err
 	}
 	head, _, err := q.ring.beginGet(ctx, 1)
 	if err != nil {
-		return v, err
+		return q.fail("get", err)
 	}
 	probe.At(probe.Get43)
-	v = *q.slot(head)
+	*v = *q.slots.at(head)
 	q.ring.commitGet(head, 1, 1)
-	return v, nil
+	return nil
 }
 
 // TryGet takes the first item if there is one. Else it returns ErrEmpty, also if
@@ -205,18 +211,16 @@ func (q *Queue[T]) GetUpTo(ctx context.Context, items []T) (n int, err error) {
 		return 0, nil
 	}
 	if q.slots == nil {
-		return q.getRecords(ctx, items)
+		return getEach(ctx, items, q.getData, q.decode)
 	}
 	wanted := uint32(min(len(items), len(q.slots)))
 	head, filled, err := q.ring.beginGet(ctx, wanted)
 	if err != nil {
-		return 0, err
+		return 0, q.fail("get", err)
 	}
 	k := min(wanted, filled)
 	probe.At(probe.Get43)
-	at := head.units() & uint32(len(q.slots)-1)
-	first := copy(items[:k], q.slots[at:])
-	copy(items[first:k], q.slots)
+	q.slots.get(head, items[:k])
 	q.ring.commitGet(head, k, k)
 	return int(k), nil
 }
@@ -227,7 +231,7 @@ func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := q.Get(ctx)
-			if err == errQueueClosed || !yield(v, err) || err != nil {
+			if errors.Is(err, errClosed) || !yield(v, err) || err != nil {
 				return
 			}
 		}
@@ -252,7 +256,7 @@ func (q *Queue[T]) Cap() int { return int(q.ring.limit) }
 // waits. Closing again does nothing. The memory stays: see Detach.
 func (q *Queue[T]) Close() error {
 	if q.ring.words == nil {
-		return errDetached
+		return q.fail("close", errDetached)
 	}
 	q.ring.close()
 	return nil
@@ -264,7 +268,7 @@ func (q *Queue[T]) Close() error {
 // detach by ending.
 func (q *Queue[T]) Detach() error {
 	q.cleanup.Stop()
-	return q.ring.detach(q.registrations.Load())
+	return q.fail("detach", q.ring.detach(q.registrations.Load()))
 }
 
 // String describes the queue.

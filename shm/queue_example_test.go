@@ -118,6 +118,6 @@ func ExampleBytePipe() {
 	message, err := b.RecvBytes(ctx, 100)
 	fmt.Printf("%s %v\n", message, err)
 	// Output:
-	// shm: receive from []uint8: short buffer: a message of 9 bytes, room for 3
+	// shm: pipe "[]uint8": receive: short buffer: a message of 9 bytes, room for 3
 	// a message <nil>
 }

@@ -160,7 +160,11 @@ func tellPuppet(t testing.TB, p *proctest.Proc, line, want string) {
 	p.Expect(t, want)
 }
 
-const saysClosed = "shm: use queue: file already closed"
+// saysClosed is how a closed queue refuses, and saysDetached one that was given up.
+func saysClosed(name, op string) string { return fmt.Sprintf("shm: queue %q: %s: closed", name, op) }
+func saysDetached(name, op string) string {
+	return fmt.Sprintf("shm: queue %q: %s: detached", name, op)
+}
 
 // The order of Put is the order of Get, whoever puts and gets.
 func TestQueueFIFO(t *testing.T) {
@@ -289,20 +293,20 @@ func TestQueuePutAllWaits(t *testing.T) {
 
 func TestNewQueueRefusesSizes(t *testing.T) {
 	proctest.NoLeaks(t)
-	refused := func(err error, text string) {
+	refused := func(err error, name, text string) {
 		t.Helper()
 		require.ErrorIs(t, err, ErrSize)
-		require.EqualError(t, err, "shm: make queue: wrong size: "+text)
+		require.EqualError(t, err, fmt.Sprintf("shm: queue %q: create: wrong size: %s", name, text))
 	}
 	for _, capacity := range []int{0, -1, math.MinInt, 1<<31 + 1, math.MaxInt} {
 		_, err := NewQueue[int](capacity, nil)
-		refused(err, fmt.Sprintf("a capacity of %d items", capacity))
+		refused(err, "int", fmt.Sprintf("a capacity of %d items", capacity))
 		_, err = NewQueue[string](capacity, nil)
-		refused(err, fmt.Sprintf("a capacity of %d items", capacity))
+		refused(err, "string", fmt.Sprintf("a capacity of %d items", capacity))
 	}
 	for _, bytes := range []int{-1, math.MinInt, 1<<34 + 1, math.MaxInt} {
 		_, err := NewQueue[string](1, &QueueOptions{Bytes: bytes})
-		refused(err, fmt.Sprintf("room of %d bytes", bytes))
+		refused(err, "string", fmt.Sprintf("room of %d bytes", bytes))
 	}
 	_, err := NewQueue[[1 << 20]byte](1<<31, nil) // more than fits into the address space
 	require.Error(t, err)

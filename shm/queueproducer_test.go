@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,12 +66,12 @@ func TestQueueLastProducer(t *testing.T) {
 			awaitQueueSleepers(t, idle.Pid(), 1)
 			goes(t, procs[2])
 			require.ErrorIs(t, <-mine, ErrClosed)
-			idle.Expect(t, saysClosed)
+			idle.Expect(t, saysClosed("int", "get"))
 			_, err := q.TryGet()
 			require.ErrorIs(t, err, ErrClosed)
 			require.ErrorIs(t, q.TryPut(1), ErrClosed)
 			require.ErrorIs(t, q.Register(t.Context()), ErrClosed)
-			tellPuppet(t, idle, "register", saysClosed)
+			tellPuppet(t, idle, "register", saysClosed("int", "register"))
 		})
 	}
 }
@@ -154,13 +155,13 @@ func TestQueueRegistersMoreThanOnce(t *testing.T) {
 		q.Deregister()
 		goesOn()
 	}
-	require.PanicsWithValue(t, "shm: Deregister of a queue that was not registered with", q.Deregister)
+	require.EqualError(t, panicOf(t, q.Deregister), `shm: queue "int": deregister: it was not registered with`)
 	other.Deregister()
 	goesOn()
 	require.NoError(t, other.Detach(), "it takes back two")
 	_, err := q.TryGet()
 	require.ErrorIs(t, err, ErrClosed)
-	require.PanicsWithValue(t, "shm: Deregister of a queue that was not registered with", q.Deregister)
+	require.EqualError(t, panicOf(t, q.Deregister), `shm: queue "int": deregister: it was not registered with`)
 }
 
 // Register finds out by itself about a holder of the lock that died.
@@ -293,7 +294,7 @@ func relay[T any](t *testing.T, q *Queue[T], producer, consumer *proctest.Progra
 	}
 	var count, sum [crew]int
 	for _, c := range consumers {
-		c.Expect(t, saysClosed)
+		c.Expect(t, saysClosed(reflect.TypeFor[T]().String(), "get"))
 		var n, s [crew]int
 		_, err := fmt.Sscanf(c.Line(t), "[%d %d] [%d %d]", &n[0], &n[1], &s[0], &s[1])
 		require.NoError(t, err)

@@ -96,8 +96,12 @@ var pythonWorker = proctest.Register("python queue worker", func(h *proctest.Hel
 	if err != nil {
 		return err
 	}
-	for _, err := range q.All(context.Background()) {
+	for v, err := range q.All(context.Background()) {
 		if err != nil {
+			return err
+		}
+		h.Say(fmt.Sprint(v))
+		if _, err := h.Listen(); err != nil {
 			return err
 		}
 		q.Done(1)
@@ -105,18 +109,31 @@ var pythonWorker = proctest.Register("python queue worker", func(h *proctest.Hel
 	return nil
 })
 
-// Python: _TestQueue.test_task_done — differs: Close ends the workers, where Python puts a None for each
+// Python: _TestQueue.test_task_done — differs: Close ends the workers, where Python puts a None for each; they are told when to be done, they do not sleep
 func TestPythonQueueTaskDone(t *testing.T) {
 	proctest.NoLeaks(t)
 	q := testQueue[int](t, 100, &QueueOptions{Tasks: true})
 	var workers []*proctest.Proc
-	for range 4 {
-		workers = append(workers, hand(t, pythonWorker, q))
+	for i := range 4 {
+		putNow(t, q, i)
+		p := hand(t, pythonWorker, q)
+		p.Expect(t, fmt.Sprint(i))
+		workers = append(workers, p)
 	}
-	for i := range 10 {
+	for i := 4; i < 10; i++ {
 		putNow(t, q, i)
 	}
-	require.NoError(t, q.Join(t.Context()))
+	joined := background(func() error { return q.Join(t.Context()) })
+	awaitSleeper(t, &q.ring.words.finished)
+	for i := range 10 { // the one who is done gets the next
+		require.Empty(t, joined, "item %d is not done", i)
+		p := workers[i%4]
+		p.Tell(t, "done")
+		if i+4 < 10 {
+			p.Expect(t, fmt.Sprint(i+4))
+		}
+	}
+	require.NoError(t, outcome(t, joined))
 	require.Zero(t, q.Len())
 	require.NoError(t, q.Close())
 	for _, p := range workers {
@@ -133,6 +150,8 @@ func TestPythonQueueTimeout(t *testing.T) {
 	_, err := q.Get(ctx)
 	require.Equal(t, context.DeadlineExceeded, err)
 	require.Error(t, ctx.Err(), "not before")
+	putNow(t, q, 1)
+	require.Equal(t, 1, getNow(t, q), "it left nothing behind")
 }
 
 // Python: _TestQueue.test_queue_feeder_donot_stop_onexc — differs: there is no feeder thread, Put itself says that the item cannot be encoded

@@ -74,7 +74,7 @@ func TestQueueMessagesFillTheRing(t *testing.T) {
 func TestQueueMessageTooBig(t *testing.T) {
 	proctest.NoLeaks(t)
 	q := testQueue[string](t, 3, &QueueOptions{Bytes: 64, Name: "small"})
-	want := "shm: put into small: wrong size: a message of 25 bytes; the ring has 64, and the biggest message has 24"
+	want := `shm: queue "small": put: wrong size: a message of 25 bytes; the ring has 64, and the biggest message has 24`
 	big := strings.Repeat("x", 25)
 	for _, ctx := range []context.Context{t.Context(), expired(), atOnce} {
 		err := q.Put(ctx, big)
@@ -183,9 +183,9 @@ func TestQueueBytesFuncs(t *testing.T) {
 func TestQueueFuncsNeedSlots(t *testing.T) {
 	q := testQueue[string](t, 1, &QueueOptions{Name: "texts"})
 	never := func(*string) error { t.Error("it ran"); return nil }
-	for _, err := range []error{q.PutFunc(t.Context(), never), q.GetFunc(t.Context(), never)} {
+	for op, err := range map[string]error{"put": q.PutFunc(t.Context(), never), "get": q.GetFunc(t.Context(), never)} {
 		require.ErrorIs(t, err, ErrType)
-		require.EqualError(t, err, "shm: use in place texts: type cannot be shared: string has no fixed size")
+		require.EqualError(t, err, `shm: queue "texts": `+op+`: type cannot be shared: string has no fixed size, so it cannot be used in place`)
 	}
 }
 

@@ -2,9 +2,17 @@ package shm
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/go-multiproc/multiproc/internal/probe"
+)
+
+// What methods panic with when they are misused.
+var (
+	errUnregistered = errors.New("it was not registered with")
+	errUncounted    = errors.New("the queue was made without Tasks")
+	errTooMany      = errors.New("more items than this process has got")
 )
 
 // Register counts this process as a producer, once more with each call. When
@@ -19,15 +27,15 @@ import (
 func (q *Queue[T]) Register(ctx context.Context) error {
 	r := &q.ring
 	if r.words == nil {
-		return errDetached
+		return q.fail("register", errDetached)
 	}
 	probe.At(probe.Register58)
 	if err := r.lock(ctx, &r.words.put, &r.words.items, probe.Put31); err != nil {
-		return err
+		return q.fail("register", err)
 	}
 	defer r.words.put.Unlock()
 	if r.words.items.closing() {
-		return errQueueClosed
+		return q.fail("register", errClosed)
 	}
 	r.members.register(1)
 	r.words.registered.Store(1)
@@ -38,12 +46,12 @@ func (q *Queue[T]) Register(ctx context.Context) error {
 // Deregister takes back one Register. It panics if there was none.
 func (q *Queue[T]) Deregister() {
 	if q.ring.words == nil {
-		panic(errDetached)
+		panic(q.fail("deregister", errDetached))
 	}
 	for {
 		n := q.registrations.Load()
 		if n == 0 {
-			panic("shm: Deregister of a queue that was not registered with")
+			panic(q.fail("deregister", errUnregistered))
 		}
 		if q.registrations.CompareAndSwap(n, n-1) {
 			break
@@ -59,13 +67,13 @@ func (q *Queue[T]) Deregister() {
 // got so many.
 func (q *Queue[T]) Done(n int) {
 	if q.ring.words == nil {
-		panic(errDetached)
+		panic(q.fail("done", errDetached))
 	}
 	if !q.ring.counted {
-		panic("shm: Done of a queue that was made without Tasks")
+		panic(q.fail("done", errUncounted))
 	}
 	if n < 0 || n > math.MaxUint32 || !q.ring.members.done(uint32(n)) {
-		panic("shm: more items done than this process has got")
+		panic(q.fail("done", errTooMany))
 	}
 }
 
@@ -76,20 +84,20 @@ func (q *Queue[T]) Done(n int) {
 func (q *Queue[T]) Join(ctx context.Context) (err error) {
 	r := &q.ring
 	if r.words == nil {
-		return errDetached
+		return q.fail("join", errDetached)
 	}
 	if !r.counted {
-		panic("shm: Join of a queue that was made without Tasks")
+		panic(q.fail("join", errUncounted))
 	}
 	w := r.wait(ctx, &r.finished)
 	defer func() { w.end(err) }()
 	for {
 		n, err := r.unfinished(ctx)
 		if n == 0 || err != nil {
-			return err
+			return q.fail("join", err)
 		}
 		if err := w.until(func() bool { return r.estimate() == 0 }); err != nil {
-			return err
+			return q.fail("join", err)
 		}
 	}
 }

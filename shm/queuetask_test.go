@@ -144,20 +144,23 @@ func TestQueueJoinAfterConsumerDiesInGet(t *testing.T) {
 
 func TestQueueTooManyDone(t *testing.T) {
 	proctest.NoLeaks(t)
-	const panics = "shm: more items done than this process has got"
+	panics := func(fn func(), why ...any) {
+		t.Helper()
+		require.EqualError(t, panicOf(t, fn), `shm: queue "int": done: more items than this process has got`, why...)
+	}
 	q := testTasks(t, 5)
 	p := hand(t, queuePuppet, q)
-	require.PanicsWithValue(t, panics, func() { q.Done(1) })
+	panics(func() { q.Done(1) })
 	putNow(t, q, 1, 2, 3)
 	tellPuppet(t, p, "get", "1")
-	require.PanicsWithValue(t, panics, func() { q.Done(1) }, "another process has got it")
+	panics(func() { q.Done(1) }, "another process has got it")
 	getNow(t, q)
 	other := otherHandle(t, q)
 	for _, n := range []int{2, -1, math.MinInt, 1<<32 + 1, math.MaxInt} {
-		require.PanicsWithValue(t, panics, func() { q.Done(n) })
+		panics(func() { q.Done(n) })
 	}
 	other.Done(1) // the process has got it
-	require.PanicsWithValue(t, panics, func() { q.Done(1) })
+	panics(func() { q.Done(1) })
 	require.Equal(t, 1, q.Len(), "no harm was done")
 	getNow(t, q)
 	q.Done(1)
@@ -167,8 +170,8 @@ func TestQueueTooManyDone(t *testing.T) {
 
 func TestQueueWithoutTasks(t *testing.T) {
 	q := testQueue[int](t, 1, nil)
-	require.PanicsWithValue(t, "shm: Done of a queue that was made without Tasks", func() { q.Done(0) })
-	require.PanicsWithValue(t, "shm: Join of a queue that was made without Tasks", func() { _ = q.Join(t.Context()) })
+	require.EqualError(t, panicOf(t, func() { q.Done(0) }), `shm: queue "int": done: the queue was made without Tasks`)
+	require.EqualError(t, panicOf(t, func() { _ = q.Join(t.Context()) }), `shm: queue "int": join: the queue was made without Tasks`)
 }
 
 // Close has nothing to do with tasks.
@@ -205,7 +208,7 @@ func TestQueueTasksOfAllKinds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
 	require.NoError(t, GetBytesFunc(t.Context(), r, func([]byte) error { return nil }))
-	require.PanicsWithValue(t, "shm: more items done than this process has got", func() { r.Done(4) })
+	require.EqualError(t, panicOf(t, func() { r.Done(4) }), `shm: queue "[]uint8": done: more items than this process has got`)
 	r.Done(3)
 	require.NoError(t, r.Join(expired()))
 }

@@ -138,7 +138,7 @@ func TestQueueDetachWhileOthersGoOn(t *testing.T) {
 	require.NoError(t, other.Detach())
 	p.Expect(t, "1")
 	tellPuppet(t, p, "detach", "ok")
-	tellPuppet(t, p, "put 2", "shm: use queue after Detach: file already closed")
+	tellPuppet(t, p, "put 2", saysDetached("int", "put"))
 	putNow(t, q, 2)
 	require.Equal(t, 2, getNow(t, q))
 }
@@ -181,8 +181,8 @@ func TestQueueTableIsFull(t *testing.T) {
 	require.NoError(t, fails.Wait(t))
 
 	late := hand(t, queueLatecomer, q)
-	late.Expect(t, "shm: receive: full: 512 processes have it open")
-	late.Expect(t, "shm: use queue after Detach: file already closed")
+	late.Expect(t, `shm: queue "int": attach: full: 512 processes have it open`)
+	late.Expect(t, "shm: queue: put: detached")
 	require.NoError(t, late.Wait(t))
 	require.NoError(t, roundTrip(t, q).Detach(), "who has it open already can open it again")
 
@@ -259,7 +259,7 @@ func TestQueueReceiveRefusesOtherTypes(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	require.ErrorIs(t, received[Queue[int64]](numbers), ErrLayout)
-	require.ErrorContains(t, received[Queue[int64]](numbers), "it is not an object of kind 3 with items of type int64")
+	require.ErrorContains(t, received[Queue[int64]](numbers), `expected queue of int64, found queue of other elements, of 4 bytes`)
 
 	// Whether tasks are counted, the queue knows itself.
 	var q *Queue[int32]

@@ -156,7 +156,7 @@ func refuses[T any](t *testing.T, text string) {
 	t.Helper()
 	_, err := NewQueue[T](1, nil)
 	require.ErrorIs(t, err, ErrType)
-	require.ErrorContains(t, err, "shm: make queue: type cannot be shared: ")
+	require.Regexp(t, `^shm: queue ".*": create: type cannot be shared: `, err.Error())
 	require.ErrorContains(t, err, text)
 }
 
@@ -182,7 +182,7 @@ func TestQueueItemThatCannotGo(t *testing.T) {
 	proctest.NoLeaks(t)
 	q := testQueue[fragile](t, 3, &QueueOptions{Name: "fragile"})
 	err := q.TryPut(fragile{"cannot go"})
-	require.ErrorContains(t, err, "shm: put into fragile: ")
+	require.ErrorContains(t, err, `shm: queue "fragile": put: `)
 	require.ErrorContains(t, err, "it cannot go")
 	n, err := q.PutAll(t.Context(), []fragile{{"a"}, {"cannot go"}, {"b"}})
 	require.ErrorContains(t, err, "it cannot go")
@@ -198,7 +198,7 @@ func TestQueueItemThatCannotCome(t *testing.T) {
 	fill := func() { putNow(t, q, fragile{"a"}, fragile{"cannot come"}, fragile{"b"}) }
 	requireDamaged := func(err error) {
 		t.Helper()
-		require.ErrorContains(t, err, "shm: get from fragile: ")
+		require.ErrorContains(t, err, `shm: queue "fragile": get: `)
 		require.ErrorContains(t, err, "it cannot come")
 	}
 	fill()

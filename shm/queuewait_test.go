@@ -272,8 +272,8 @@ func TestQueueCloseWhileOthersWait(t *testing.T) {
 	for _, result := range results {
 		require.ErrorIs(t, <-result, ErrClosed)
 	}
-	getter.Expect(t, saysClosed)
-	putter.Expect(t, saysClosed)
+	getter.Expect(t, saysClosed("int", "get"))
+	putter.Expect(t, saysClosed("int", "put"))
 	tellPuppet(t, putter, "get", "7")
 	_, err := full.Get(t.Context())
 	require.ErrorIs(t, err, ErrClosed)
@@ -296,9 +296,13 @@ func TestQueueAfterClose(t *testing.T) {
 		require.NoError(t, slots.Close())
 	}
 	for _, ctx := range []context.Context{t.Context(), expired(), atOnce} {
-		for _, err := range []error{q.Put(ctx, "d"), slots.Put(ctx, 4), q.Register(ctx)} {
+		for text, err := range map[string]error{
+			saysClosed("string", "put"):      q.Put(ctx, "d"),
+			saysClosed("int", "put"):         slots.Put(ctx, 4),
+			saysClosed("string", "register"): q.Register(ctx),
+		} {
 			require.ErrorIs(t, err, ErrClosed)
-			require.EqualError(t, err, saysClosed)
+			require.EqualError(t, err, text)
 		}
 	}
 	n, err := slots.PutAll(t.Context(), []int{4})
@@ -314,7 +318,7 @@ func TestQueueAfterClose(t *testing.T) {
 	for _, ctx := range []context.Context{t.Context(), expired(), atOnce} {
 		_, err := q.Get(ctx)
 		require.ErrorIs(t, err, ErrClosed)
-		require.EqualError(t, err, saysClosed)
+		require.EqualError(t, err, saysClosed("string", "get"))
 		_, err = q.GetUpTo(ctx, some)
 		require.ErrorIs(t, err, ErrClosed)
 	}

@@ -3,7 +3,6 @@ package shm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"structs"
 	"sync/atomic"
 	"time"
@@ -68,6 +67,7 @@ type ring struct {
 	members memberTable
 	units   uint32 // capacity, a power of two
 	limit   uint32 // most items at a time
+	records bool   // items are records, else a unit is an item
 	wakes   int    // how many waiting producers to wake for each item that was got
 	counted bool   // tasks are counted
 
@@ -138,7 +138,7 @@ const (
 
 // wait begins a wait at one side.
 func (r *ring) wait(ctx context.Context, s *side) wait {
-	return wait{ctx: ctx, event: s.event, gate: s.gate, watch: r.members.watch}
+	return wait{ctx: ctx, event: s.event, gate: s.gate, others: &r.members}
 }
 
 // open lays r over a segment. The entry was checked.
@@ -149,16 +149,17 @@ func (r *ring) open(m *mapping, index int, e entry) error {
 		units:   uint32(e.Length),
 		limit:   uint32(e.Limit),
 		wakes:   1,
+		records: e.Mode&modeRecords != 0,
 		counted: e.Mode&modeCounted != 0,
 	}
-	if e.Mode&modeRecords != 0 {
+	if r.records {
 		r.wakes = allWaiters // what is too small for one may be enough for another
 	}
 	r.items, r.room, r.finished = newSide(&r.words.items), newSide(&r.words.room), newSide(&r.words.finished)
 	barrier.Prepare()
 	err := r.members.join(r.words, viewOf[member](m.data[headerSize+ringMembers:], memberCount))
 	if err != nil {
-		*r = ring{} // as if detached
+		*r = ring{name: r.name} // as if detached
 	}
 	return err
 }
@@ -208,7 +209,7 @@ func (r *ring) detach(registrations uint32) error {
 	}
 	r.members.leave(registrations)
 	m := r.mapping
-	*r = ring{}
+	*r = ring{name: r.name}
 	return m.release()
 }
 
@@ -219,7 +220,7 @@ func (r *ring) await(list *await.List) (ready bool) {
 	if r.words == nil {
 		return true
 	}
-	if !arm(list, r.items.event, r.members.watch) {
+	if !arm(list, r.items.event, &r.members) {
 		list.Bound(futex.PollInterval)
 	}
 	list.Bound(lastLook)
@@ -237,12 +238,4 @@ func (r *ring) len() int {
 	head := position(r.words.head.Load())
 	tail := position(r.words.tail.Load())
 	return int(min(tail.items()-head.items(), r.limit))
-}
-
-func (r *ring) corrupt(format string, args ...any) error {
-	return r.fail("use", fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...))
-}
-
-func (r *ring) fail(op string, err error) error {
-	return &Error{Op: op, Name: r.name, Err: err}
 }

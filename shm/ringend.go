@@ -11,7 +11,7 @@ import (
 // reports whether to look again.
 func (r *ring) ended(ctx context.Context, state uint32) (again bool, err error) {
 	if state&eventSealed != 0 {
-		return false, errQueueClosed
+		return false, errClosed
 	}
 	if state&eventClosing == 0 && !r.orphaned() {
 		return false, nil

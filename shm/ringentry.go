@@ -74,7 +74,7 @@ func matches[T any](e entry, kind uint32) error {
 		size, mode, print = uint64(t.Size()), 0, plain.Fingerprint(t)
 	}
 	if e.Kind != kind || e.Mode&modeRecords != mode || e.Element != size || e.Fingerprint != print {
-		return fmt.Errorf("%w: it is not an object of kind %d with items of type %v", ErrLayout, kind, t)
+		return e.errKind(kind, t)
 	}
 	return nil
 }

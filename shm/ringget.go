@@ -61,7 +61,7 @@ func (r *ring) lookGet(ctx context.Context, wanted uint32) (head position, fille
 		}
 		if filled > r.units {
 			w.get.Unlock()
-			return 0, 0, 0, r.corrupt("head %#x, tail %#x", uint64(head), w.tailSeen)
+			return 0, 0, 0, errPositions(head, position(w.tailSeen))
 		}
 		if filled > 0 {
 			if check.Race {

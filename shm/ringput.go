@@ -62,9 +62,9 @@ func (r *ring) lookPut(ctx context.Context, need func(position) uint32, wanted u
 	}
 	switch {
 	case w.items.closing():
-		err = errQueueClosed
+		err = errClosed
 	case tail.units()-head.units() > r.units || tail.items()-head.items() > r.limit:
-		err = r.corrupt("head %#x, tail %#x", uint64(head), uint64(tail))
+		err = errPositions(head, tail)
 	case free < least:
 		err = ErrFull
 	default:
@@ -82,7 +82,7 @@ func (r *ring) free(tail, head position) uint32 {
 		return 0
 	}
 	free := r.units - (tail.units() - head.units())
-	if r.wakes == 1 { // a unit an item
+	if !r.records {
 		free = min(free, r.limit-items)
 	}
 	return free

@@ -31,7 +31,7 @@ type Segment struct {
 // The caller must Close it. The memory is freed when no process has it any
 // more. Errors are of type [*Error].
 func Create(name string, size int) (_ *Segment, err error) {
-	defer wrap(&err, "create", name)
+	defer wrap(&err, "segment", name, "create")
 	m, err := create(name, size)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func Create(name string, size int) (_ *Segment, err error) {
 // refused with ErrLayout, and one whose locks belong to another roster of
 // processes with ErrRoster. Errors are of type [*Error].
 func Attach(f *os.File) (_ *Segment, err error) {
-	defer wrap(&err, "attach", f.Name())
+	defer wrap(&err, "segment", f.Name(), "attach")
 	if _, err := roster.Join(); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func Attach(f *os.File) (_ *Segment, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSegment(m, f.Name()), nil
+	return newSegment(m, m.file.Name()), nil
 }
 
 func newSegment(m *mapping, name string) *Segment {
@@ -109,10 +109,10 @@ func (s *Segment) File() *os.File {
 // more: if this was the process's last use of the segment, they fault. Closing
 // twice is ErrClosed.
 func (s *Segment) Close() (err error) {
-	defer wrap(&err, "close", s.name)
+	defer wrap(&err, "segment", s.name, "close")
 	m := s.mapping.Swap(nil)
 	if m == nil {
-		return ErrClosed
+		return errClosed
 	}
 	return m.release()
 }

@@ -97,7 +97,7 @@ func TestCloseSegment(t *testing.T) {
 	require.NoError(t, s.Close())
 	err = s.Close()
 	require.ErrorIs(t, err, ErrClosed)
-	require.EqualError(t, err, "shm: close once: file already closed")
+	require.EqualError(t, err, `shm: segment "once": close: closed`)
 	require.Nil(t, s.File())
 	require.Equal(t, 8, s.Size())
 	require.Equal(t, "once", s.Name())
@@ -245,7 +245,7 @@ var starved = proctest.Register("starved", func(h *proctest.Helper) error {
 
 func TestNoDescriptorsLeft(t *testing.T) {
 	p := starved.Start(t, nil)
-	p.Expect(t, "shm: attach before: duplicate the descriptor: too many open files")
-	p.Expect(t, `shm: make array: memfd_create "int64": too many open files`)
+	p.Expect(t, `shm: segment "before": attach: duplicate the descriptor: too many open files`)
+	p.Expect(t, `shm: array "int64": create: memfd_create "int64": too many open files`)
 	require.NoError(t, p.Wait(t))
 }

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -41,11 +42,13 @@ func (a *Array[T]) Copy(bounds ...int) []T {
 // values, under the lock at one moment. There must be as many values as
 // elements selected; otherwise nothing changes and the error is ErrSize.
 func (a *Array[T]) Assign(values []T, bounds ...int) error {
-	a.needOpen()
+	if a.mapping == nil {
+		return a.fail("assign", errClosed)
+	}
 	a.needCopies()
 	s := sliceOf(len(a.view), bounds)
 	if len(values) != s.n {
-		return &Error{Op: "assign", Err: fmt.Errorf("%w: %d values for %d elements", ErrSize, len(values), s.n)}
+		return a.fail("assign", fmt.Errorf("%w: %d values for %d elements", ErrSize, len(values), s.n))
 	}
 	a.enter()
 	defer a.exit()
@@ -65,7 +68,7 @@ type selection struct{ start, step, n int }
 // sliceOf resolves bounds against a length, as Python's slice.indices does.
 func sliceOf(length int, bounds []int) selection {
 	if len(bounds) > 3 {
-		panic(fmt.Errorf("shm: %d bounds instead of start, stop and step", len(bounds)))
+		panic(failed("array", "", "slice", fmt.Errorf("%d bounds instead of start, stop and step", len(bounds))))
 	}
 	b := [3]int{Omit, Omit, 1}
 	copy(b[:], bounds)
@@ -74,7 +77,7 @@ func sliceOf(length int, bounds []int) selection {
 		step = 1
 	}
 	if step == 0 {
-		panic(fmt.Errorf("shm: a step of 0"))
+		panic(failed("array", "", "slice", errors.New("a step of 0")))
 	}
 	// A walk forwards stays in [0, length], one backwards in [-1, length-1].
 	low, high := 0, length

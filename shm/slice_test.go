@@ -149,12 +149,12 @@ func TestBoundsMayBeLeftOut(t *testing.T) {
 
 func TestWrongBounds(t *testing.T) {
 	a := testArray(t, nil, 1, 2)
-	require.EqualError(t, panicOf(t, func() { a.Copy(0, 1, 0) }), "shm: a step of 0")
-	require.EqualError(t, panicOf(t, func() { _ = a.Assign(nil, 0, 0, 0) }), "shm: a step of 0")
-	require.EqualError(t, panicOf(t, func() { a.Copy(0, 1, 1, 1) }), "shm: 4 bounds instead of start, stop and step")
+	require.EqualError(t, panicOf(t, func() { a.Copy(0, 1, 0) }), "shm: array: slice: a step of 0")
+	require.EqualError(t, panicOf(t, func() { _ = a.Assign(nil, 0, 0, 0) }), "shm: array: slice: a step of 0")
+	require.EqualError(t, panicOf(t, func() { a.Copy(0, 1, 1, 1) }), "shm: array: slice: 4 bounds instead of start, stop and step")
 	err := a.Assign([]int{1, 2, 3})
 	require.ErrorIs(t, err, ErrSize)
-	require.EqualError(t, err, "shm: assign: wrong size: 3 values for 2 elements")
+	require.EqualError(t, err, `shm: array "int": assign: wrong size: 3 values for 2 elements`)
 	require.False(t, held(a))
 }
 

@@ -206,7 +206,7 @@ func (st stepping) rounds(t *testing.T, start func(*testing.T) *proctest.Proc, r
 		path = round(t, 1<<30, start(t), start(t))
 	})
 	// Clean-ups of helpers run when their part of the rounds is over.
-	for part := range slices.Chunk(st.choose(path), 100) {
+	for part := range slices.Chunk(proctest.Sample(t, st.choose(path)), 100) {
 		passed := t.Run(fmt.Sprintf("%d rounds", len(part)), func(t *testing.T) {
 			victim := start(t)
 			for _, n := range part {

@@ -35,16 +35,16 @@ func (*object[T]) Travels() {}
 func (o *object[T]) MarshalCBOR() ([]byte, error) {
 	m := o.mapping
 	if m == nil {
-		return nil, &Error{Op: "send", Err: ErrClosed}
+		return nil, o.fail("hand over", errClosed)
 	}
 	t := ticket{Object: o.index}
 	var err error
 	if t.File, err = wire.AddFile(m, m.file); err != nil {
-		return nil, &Error{Op: "send", Name: m.file.Name(), Err: err}
+		return nil, o.fail("hand over", err)
 	}
 	if in := o.lockIn; in != nil {
 		if t.LockFile, err = wire.AddFile(in, in.file); err != nil {
-			return nil, &Error{Op: "send the lock of", Name: m.file.Name(), Err: err}
+			return nil, o.fail("hand over the lock", err)
 		}
 		t.LockOffset, _ = in.offsetIn(o.lock)
 		_, t.Recursive = o.lock.(*psync.RMutex)
@@ -61,12 +61,14 @@ func (a *Array[T]) UnmarshalCBOR(data []byte) error { return a.receive(kindArray
 func (v *Value[T]) UnmarshalCBOR(data []byte) error { return v.receive(kindValue, data) }
 
 func (o *object[T]) receive(kind uint32, data []byte) (err error) {
-	defer wrap(&err, "receive", "")
+	o.kind = kindNames[kind]
+	defer func() { err = o.fail("attach", err) }()
 	var t ticket
 	m, e, err := t.open(data)
 	if err != nil {
 		return err
 	}
+	o.name = m.file.Name()
 	defer func() {
 		if err != nil {
 			_ = m.release() // the error at hand says more
@@ -78,7 +80,7 @@ func (o *object[T]) receive(kind uint32, data []byte) (err error) {
 	}
 	typ := reflect.TypeFor[T]()
 	if e.Kind != kind || e.Element != uint64(element) || e.Fingerprint != plain.Fingerprint(typ) {
-		return fmt.Errorf("%w: it is not an object of kind %d with elements of type %v", ErrLayout, kind, typ)
+		return e.errKind(kind, typ)
 	}
 	if e.Lock == lockElsewhere {
 		if err := o.openLock(t); err != nil {
@@ -86,6 +88,7 @@ func (o *object[T]) receive(kind uint32, data []byte) (err error) {
 		}
 	}
 	o.open(m, t.Object, e)
+	wire.Undo(func() { _ = o.Close() }) // the error at hand says more, here and below
 	return nil
 }
 
@@ -103,10 +106,10 @@ func (*Segment) Travels() {}
 // MarshalCBOR is for the module's own messages: it sends the segment along.
 // Anywhere else it fails.
 func (s *Segment) MarshalCBOR() (_ []byte, err error) {
-	defer wrap(&err, "send", s.name)
+	defer wrap(&err, "segment", s.name, "hand over")
 	m := s.mapping.Load()
 	if m == nil {
-		return nil, ErrClosed
+		return nil, errClosed
 	}
 	file, err := wire.AddFile(m, m.file)
 	if err != nil {
@@ -118,7 +121,7 @@ func (s *Segment) MarshalCBOR() (_ []byte, err error) {
 // UnmarshalCBOR is for the module's own messages: it attaches the segment that
 // came along. Anywhere else it fails.
 func (s *Segment) UnmarshalCBOR(data []byte) (err error) {
-	defer wrap(&err, "receive", "")
+	defer wrap(&err, "segment", "", "attach")
 	var t segmentTicket
 	if err := cbor.Unmarshal(data, &t); err != nil {
 		return err
@@ -132,6 +135,7 @@ func (s *Segment) UnmarshalCBOR(data []byte) (err error) {
 	}
 	s.name, s.size = t.Name, int(m.size)-headerSize
 	s.mapping.Store(m)
+	wire.Undo(func() { _ = s.Close() })
 	return nil
 }
 
@@ -144,11 +148,11 @@ func (*Queue[T]) Travels() {}
 func (q *Queue[T]) MarshalCBOR() ([]byte, error) {
 	m := q.ring.mapping
 	if m == nil {
-		return nil, errDetached
+		return nil, q.fail("hand over", errDetached)
 	}
 	file, err := wire.AddFile(m, m.file)
 	if err != nil {
-		return nil, &Error{Op: "send", Name: m.file.Name(), Err: err}
+		return nil, q.fail("hand over", err)
 	}
 	return cbor.Marshal(ticket{File: file, Object: q.ring.index})
 }
@@ -156,7 +160,7 @@ func (q *Queue[T]) MarshalCBOR() ([]byte, error) {
 // UnmarshalCBOR is for the module's own messages: it attaches the queue whose
 // segment came along. Anywhere else it fails.
 func (q *Queue[T]) UnmarshalCBOR(data []byte) (err error) {
-	defer wrap(&err, "receive", "")
+	defer func() { err = q.fail("attach", err) }()
 	var t ticket
 	m, e, err := t.open(data)
 	if err != nil {
@@ -167,8 +171,10 @@ func (q *Queue[T]) UnmarshalCBOR(data []byte) (err error) {
 	}
 	if err != nil {
 		_ = m.release() // the error at hand says more
+		return err
 	}
-	return err
+	wire.Undo(func() { _ = q.Detach() })
+	return nil
 }
 
 // A pipeTicket is what travels in place of an end of a pipe.
@@ -188,22 +194,22 @@ func (*Pipe[T]) Travels() {}
 func (p *Pipe[T]) MarshalCBOR() ([]byte, error) {
 	e := &p.end
 	if e.mapping == nil {
-		return nil, &Error{Op: "send", Err: ErrClosed}
+		return nil, p.fail("hand over", errClosed)
 	}
 	file, err := wire.AddFile(e.mapping, e.mapping.file)
 	if err != nil {
-		return nil, &Error{Op: "send", Name: e.name, Err: err}
+		return nil, p.fail("hand over", err)
 	}
 	token, err := wire.AddFile(e.token, e.token)
 	if err != nil {
-		return nil, &Error{Op: "send", Name: e.name, Err: err}
+		return nil, p.fail("hand over", err)
 	}
 	t, err := cbor.Marshal(ticket{File: file, Object: e.index})
 	if err != nil {
 		return nil, err
 	}
-	if err := e.hand(); err != nil {
-		return nil, err
+	if err := e.handOver(); err != nil {
+		return nil, p.fail("hand over", err)
 	}
 	return cbor.Marshal(pipeTicket{Ticket: t, Token: token, End: e.which})
 }
@@ -211,7 +217,7 @@ func (p *Pipe[T]) MarshalCBOR() ([]byte, error) {
 // UnmarshalCBOR is for the module's own messages: it makes p the end that came
 // along. Anywhere else it fails.
 func (p *Pipe[T]) UnmarshalCBOR(data []byte) (err error) {
-	defer wrap(&err, "receive", "")
+	defer func() { err = p.fail("attach", err) }()
 	var pt pipeTicket
 	if err := cbor.Unmarshal(data, &pt); err != nil {
 		return err
@@ -228,11 +234,17 @@ func (p *Pipe[T]) UnmarshalCBOR(data []byte) (err error) {
 	if err = matches[T](e, kindPipe); err == nil {
 		token, err = wire.TakeFile(pt.Token, m.file.Name())
 	}
+	if err == nil {
+		if err = claimEnd(pipeWordsOf(m), pt.End); err != nil {
+			_ = token.Close() // the error at hand says more
+		}
+	}
 	if err != nil {
 		_ = m.release() // the error at hand says more
 		return err
 	}
 	p.open(m, t.Object, e, pt.End, token)
+	wire.Undo(func() { _ = p.Close() })
 	return nil
 }
 

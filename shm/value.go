@@ -21,8 +21,7 @@ type Value[T any] struct {
 // NewValue makes a shared variable with the value v. The caller must Close it.
 // Errors are of type [*Error]: ErrType for a type that cannot be shared. A type
 // that contains a lock starts as zero: v must be its zero value.
-func NewValue[T any](v T, opts *Options) (_ *Value[T], err error) {
-	defer wrap(&err, "make value", "")
+func NewValue[T any](v T, opts *Options) (*Value[T], error) {
 	o := new(Value[T])
 	if err := o.make(kindValue, 1, opts); err != nil {
 		return nil, err
@@ -31,7 +30,7 @@ func NewValue[T any](v T, opts *Options) (_ *Value[T], err error) {
 	if o.primitive == "" {
 		o.view[0] = v
 	} else if !reflect.ValueOf(&v).Elem().IsZero() {
-		err := fmt.Errorf("%w: %s is a lock, so the first value must be zero", ErrType, o.primitive)
+		err := o.fail("create", fmt.Errorf("%w: %s is a lock, so the first value must be zero", ErrType, o.primitive))
 		_ = o.Close() // the error at hand says more
 		return nil, err
 	}
@@ -67,7 +66,7 @@ func (v *Value[T]) Do(fn func(*T)) {
 
 // DoContext is Do with a context; see [Array.DoContext].
 func (v *Value[T]) DoContext(ctx context.Context, fn func(*T)) error {
-	if err := lockConsistent(ctx, v.needLock()); err != nil {
+	if err := v.lockConsistent(ctx); err != nil {
 		return err
 	}
 	defer v.Unlock()
@@ -83,4 +82,9 @@ func (v *Value[T]) Ptr() *T {
 }
 
 // String describes the value without reading it.
-func (v *Value[T]) String() string { return fmt.Sprintf("shm.Value[%v]", reflect.TypeFor[T]()) }
+func (v *Value[T]) String() string {
+	if v.mapping == nil {
+		return fmt.Sprintf("shm.Value[%v](closed)", reflect.TypeFor[T]())
+	}
+	return fmt.Sprintf("shm.Value[%v]", reflect.TypeFor[T]())
+}

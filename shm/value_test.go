@@ -72,17 +72,17 @@ func TestClosedValue(t *testing.T) {
 	require.NoError(t, v.Close())
 	require.ErrorIs(t, v.Close(), ErrClosed)
 	require.Nil(t, v.Locker())
-	require.Equal(t, "shm.Value[float64]", v.String())
+	require.Equal(t, "shm.Value[float64](closed)", v.String())
+	require.ErrorIs(t, v.DoContext(t.Context(), func(*float64) { t.Error("it ran") }), ErrClosed)
+	require.ErrorIs(t, v.LockContext(t.Context()), ErrClosed)
 	for name, fn := range map[string]func(){
 		"Get":            func() { v.Get() },
 		"Set":            func() { v.Set(2) },
 		"Do":             func() { v.Do(func(*float64) { t.Error("it ran") }) },
-		"DoContext":      func() { _ = v.DoContext(t.Context(), func(*float64) { t.Error("it ran") }) },
 		"Ptr":            func() { v.Ptr() },
 		"Lock":           func() { v.Lock() },
 		"Unlock":         func() { v.Unlock() },
 		"TryLock":        func() { v.TryLock() },
-		"LockContext":    func() { _ = v.LockContext(t.Context()) },
 		"MarkConsistent": func() { v.MarkConsistent() },
 	} {
 		t.Run(name, func(t *testing.T) { require.ErrorIs(t, panicOf(t, fn), ErrClosed) })

@@ -34,9 +34,7 @@ type wait struct {
 	event *event
 	gate  chan struct{} // holds a token while nobody sleeps; may be nil
 
-	// watch adds the liveness of those whose death ends the wait. It reports
-	// false if that is not enough, and the sleep must be short.
-	watch func(watcher) bool
+	others others
 
 	sleeper *await.Sleeper // not nil: through the gate
 	slept   bool           // it may have consumed a wake
@@ -63,7 +61,7 @@ func (w *wait) until(changed func() bool) error {
 		w.sleeper, w.bound = await.New(w.ctx), firstLook
 	}
 	bound := w.bound
-	if !arm(w.sleeper, w.event, w.watch) {
+	if !arm(w.sleeper, w.event, w.others) {
 		bound = futex.PollInterval
 	}
 	probe.At(probe.Wait53)
@@ -83,11 +81,11 @@ func (w *wait) until(changed func() bool) error {
 
 // arm is steps 51 and 52. The caller looks again before it sleeps. It reports
 // false if a change could be overlooked: then the sleep must be short.
-func arm(w watcher, e *event, watch func(watcher) bool) bool {
+func arm(w watcher, e *event, o others) bool {
 	probe.At(probe.Wait51)
 	w.Watch(&e.word, e.announce())
 	probe.At(probe.Wait52)
-	return watch(w) && barrier.Everywhere()
+	return o.watch(w) && barrier.Everywhere()
 }
 
 // end ends the wait. Who gives up after a sleep may have consumed the wake for
@@ -110,4 +108,12 @@ func (w *wait) end(err error) {
 type watcher interface {
 	Watch(word *atomic.Uint32, val uint32) bool
 	WatchLife(life roster.Sight) bool
+}
+
+// The others are those whose death ends a wait: the members of a queue, or who
+// has the other end of a pipe.
+type others interface {
+	// watch adds their liveness to what a sleep is to watch. It reports false if
+	// that is not enough, and the sleep must be short.
+	watch(w watcher) bool
 }

@@ -110,7 +110,7 @@ func (w *way) lookForRoom() {
 // waitSend is beginSend for who has found no room, or the other end's process
 // dead.
 func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err error) {
-	t := wait{ctx: ctx, event: &w.words.room, watch: w.watchPeer}
+	t := wait{ctx: ctx, event: &w.words.room, others: w}
 	defer func() { t.end(err) }()
 	for {
 		w.calm(&w.words.items)
@@ -121,7 +121,7 @@ func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err erro
 			w.spare = 0
 			return 0, ErrBroken
 		case w.own.units()-w.other.units() > w.units || w.own.items()-w.other.items() > w.limit:
-			return 0, w.end.corrupt(w)
+			return 0, errPositions(w.other, w.own)
 		case w.spare >= least:
 			return w.spare, nil
 		case ctx == atOnce:
@@ -142,7 +142,7 @@ func (w *way) stirred() bool {
 func (w *way) commitSend(items, units uint32) {
 	w.own = w.own.plus(items, units)
 	w.spare -= units
-	if w.records && w.own.items()-w.other.items() >= w.limit || w.end.handed {
+	if w.records && w.own.items()-w.other.items() >= w.limit || w.end.hand.over.Load() {
 		w.spare = 0
 	}
 	if check.Race {
@@ -196,7 +196,7 @@ func (w *way) lookForItems() {
 // looked for before the tail: what it sent is there then, and since none of its
 // threads runs any more, nothing follows.
 func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
-	t := wait{ctx: ctx, event: &w.words.items, watch: w.watchPeer}
+	t := wait{ctx: ctx, event: &w.words.items, others: w}
 	defer func() { t.end(err) }()
 	for {
 		ended := w.peerGone()
@@ -213,7 +213,7 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 		switch {
 		case w.spare > w.units:
 			w.spare = 0
-			return 0, w.end.corrupt(w)
+			return 0, errPositions(w.own, w.other)
 		case w.spare > 0:
 			return w.spare, nil
 		case ended:
@@ -231,7 +231,7 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 func (w *way) commitRecv(items, units uint32) {
 	w.own = w.own.plus(items, units)
 	w.spare -= units
-	if w.end.handed {
+	if w.end.hand.over.Load() {
 		w.spare = 0
 	}
 	probe.At(probe.Get44)

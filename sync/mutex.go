@@ -73,8 +73,8 @@ func (m *Mutex) lockSlow() {
 //     be half-changed;
 //   - the context's error, or one about the roster of processes: m is not held.
 //
-// With a context that has already ended it takes m if it is free or its holder
-// died, without waiting.
+// With a context that has already ended it takes m, without waiting, if it is
+// free or its holder's process is dead and none of its threads runs any more.
 func (m *Mutex) LockContext(ctx context.Context) error {
 	probe.At(probe.Lock1)
 	if *roster.Self == 0 || !m.word.CompareAndSwap(0, *roster.Self) {

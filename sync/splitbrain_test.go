@@ -38,7 +38,7 @@ func TestRosterFileRemoved(t *testing.T) {
 	do(t, earlier, "lock")
 	require.NoError(t, os.Remove(roster.File().Name()))
 	later := visitor.Start(t, files).Line(t)
-	require.Contains(t, later, ", refused true: shm: attach file 0: segment belongs to another roster of processes")
+	require.Contains(t, later, ", refused true: shm: segment \"file 0\": attach: segment belongs to another roster of processes")
 	require.NotContains(t, later, fmt.Sprintf("%x", roster.TableID()))
 	require.Equal(t, later, visitor.Start(t, files).Line(t), "those who come later share one")
 

@@ -37,7 +37,7 @@ func TestErrors(t *testing.T) {
 		{"very long word", strings.Repeat("x", 1000), nil, `element 0: "` + strings.Repeat("x", 60) + `" is not an integer from -2147483648 to 2147483647 (type i)`},
 		{"no white space at all", "7 " + strings.Repeat("1", 1<<17), nil, `element 1: more than 65536 bytes without white space are not an integer from -2147483648 to 2147483647 (type i)`},
 		{"count does not fit the type", "", []string{"-type", "b", "-n", "129"}, `-n 129: 128 is not an integer from -128 to 127 (type b)`},
-		{"count above memory", "", []string{"-type", "q", "-n", "4000000000000000000"}, `shm: make array: wrong size: 4000000000000000000 elements of 8 bytes`},
+		{"count above memory", "", []string{"-type", "q", "-n", "4000000000000000000"}, `shm: array "int64": create: wrong size: 4000000000000000000 elements of 8 bytes`},
 		{"square does not fit", "", []string{"2", "46340", "-46341", "46341"}, `element 2: the square of -46341 does not fit type i (see -wrap)`},
 		{"square does not fit, a process per element", "", []string{"-per-element", "2", "46340", "-46341", "46341"}, `element 2: the square of -46341 does not fit type i (see -wrap)`},
 		{"square does not fit, with -stats", "", []string{"-type", "d", "-stats", "1e200"}, `element 0: the square of 1e+200 does not fit type d (see -wrap)`},

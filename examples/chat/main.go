@@ -2,7 +2,8 @@
 //
 //	chat serve ADDRESS      passes on what each says to all others, until the last has left
 //	chat join ADDRESS NAME  says the lines of its standard input, shows what the others say
-//	chat                    plays a scene with a server and two guests, one of whom is killed
+//	chat                    plays a scene with a server and three guests: one leaves, one is killed, and
+//	                        then the server is killed, too
 //
 // An address is a path, as ./socket, or @ and a name.
 package main
@@ -15,6 +16,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/go-multiproc/multiproc/proc"
@@ -24,6 +26,7 @@ import (
 type line struct{ From, Text string }
 
 func main() {
+	log.SetFlags(0)
 	switch args := os.Args[1:]; {
 	case len(args) == 0:
 		check(play())
@@ -40,13 +43,14 @@ func main() {
 type room map[*proc.Conn]string
 
 // serve waits for the listener and all guests at once.
-func serve(ctx context.Context, address string) error {
+func serve(ctx context.Context, address string) (err error) {
 	l, err := proc.Listen(address, nil)
 	if err != nil {
 		return err
 	}
-	fmt.Println("open")
 	guests := room{}
+	defer func() { err = errors.Join(err, guests.close(), l.Close()) }()
+	fmt.Println("open")
 	for begun := false; !begun || len(guests) > 0; {
 		sources := []proc.Source{l}
 		for c := range guests {
@@ -70,7 +74,14 @@ func serve(ctx context.Context, address string) error {
 			}
 		}
 	}
-	return l.Close()
+	return nil
+}
+
+func (r room) close() (err error) {
+	for c := range r {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }
 
 // hear takes one line of a guest, or its end: who is killed leaves like the
@@ -112,33 +123,37 @@ func (r room) tell(ctx context.Context, not *proc.Conn, l line) {
 	}
 }
 
+// join ends with its input, or with the server: then its input may go on for ever.
 func join(ctx context.Context, address, name string) error {
 	c, err := proc.Dial(ctx, address, nil)
 	if err != nil {
 		return err
 	}
-	if err := c.Send(ctx, line{From: name}); err != nil {
-		return err
+	ended := make(chan error, 2)
+	go func() { ended <- say(ctx, c, name) }()
+	go func() { ended <- show(ctx, c) }()
+	return errors.Join(<-ended, c.Close())
+}
+
+var errGone = errors.New("the server has gone")
+
+func say(ctx context.Context, c *proc.Conn, name string) error {
+	err := c.Send(ctx, line{From: name})
+	for in := bufio.NewScanner(os.Stdin); err == nil && in.Scan(); {
+		err = c.Send(ctx, line{Text: in.Text()})
 	}
-	shown := make(chan error)
-	go func() { shown <- show(ctx, c) }()
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		if err := c.Send(ctx, line{Text: in.Text()}); err != nil {
-			return err
-		}
+	if errors.Is(err, syscall.EPIPE) {
+		return errGone
 	}
-	if err := c.Close(); err != nil {
-		return err
-	}
-	return <-shown
+	return err
 }
 
 func show(ctx context.Context, c *proc.Conn) error {
 	for {
 		var l line
 		switch err := c.Recv(ctx, &l); {
-		case err == io.EOF, errors.Is(err, proc.ErrClosed):
-			return nil
+		case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
+			return errGone
 		case err != nil:
 			return err
 		case l.From == "":

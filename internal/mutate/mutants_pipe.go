@@ -4,6 +4,7 @@ const (
 	way     = shm + "/way.go"
 	pipeEnd = shm + "/pipeend.go"
 	pipe    = shm + "/pipe.go"
+	hand    = shm + "/pipehand.go"
 )
 
 // pipeMutants break how a pipe wakes and ends.
@@ -15,7 +16,7 @@ var pipeMutants = []mutant{
 	},
 	{
 		name:  "pipe: send commits before it writes",
-		edits: []edit{{pipe, "probe.At(probe.Put33)\n\tp.out[w.own.units()&uint32(len(p.out)-1)] = v\n\tw.commitSend(1, 1)\n", "at := w.own.units() & uint32(len(p.out)-1)\n\tw.commitSend(1, 1)\n\tprobe.At(probe.Put33)\n\tp.out[at] = v\n"}},
+		edits: []edit{{pipe, "probe.At(probe.Put33)\n\t*p.out.at(w.own) = v\n\tw.commitSend(1, 1)\n", "at := w.own\n\tw.commitSend(1, 1)\n\tprobe.At(probe.Put33)\n\t*p.out.at(at) = v\n"}},
 		pkg:   shm, tags: "crash", test: "TestPipeKilledAtEachStep/slots/put-33-trysend-10-after-",
 	},
 	{
@@ -52,5 +53,44 @@ var pipeMutants = []mutant{
 		name:  "pipe: broken once only",
 		edits: []edit{{pipeEnd, "w.peer.Word, w.peer.Seen = &never, 1 //", "w.peer.Word, w.peer.Seen = &never, 0 //"}},
 		pkg:   shm, tags: "crash", test: "TestPipeKilledAtEachStep/slots/get-45-recv-after-send-1-2",
+	},
+}
+
+// handMutants break how an end changes hands, and what is asked of the dead.
+var handMutants = []mutant{
+	{
+		name:  "pipe: the end while a thread of the dead sender runs",
+		edits: []edit{{way, "switch err := w.fencePeer(ctx); {", "switch err := ctx.Err(); {"}},
+		pkg:   shm, test: "TestPipeEndWaitsForLateThreads",
+	},
+	{
+		name:  "pipe: an end is given anew while a thread of the dead one runs",
+		edits: []edit{{hand, "if err := awaitStop(id); err != nil { // from now on", "if err := error(nil); err != nil { // from now on"}},
+		pkg:   shm, test: "TestPipeEndGivenAnewWaitsForLateThreads",
+	},
+	{
+		name:  "queue: an entry is taken over while a thread of the dead one runs",
+		edits: []edit{{member, "if roster.Fence(ctx, id) != nil {\n\t\t\t\tstopping++", "if ctx == nil {\n\t\t\t\tstopping++"}},
+		pkg:   shm, test: "TestQueueMemberWaitsForLateThreads", limit: hang,
+	},
+	{
+		name:  "pipe: an end that was not sent stays on its way",
+		edits: []edit{{hand, "CompareAndSwap(uint64(roster.Me())|endTransit, h.state)", "CompareAndSwap(0, h.state)"}},
+		pkg:   shm, tags: "crash", test: "TestPipeEndStoppedAtEachStep/slots/hand-74,-the-other-end-waits-with-nothing",
+	},
+	{
+		name:  "pipe: an end that was sent is taken back",
+		edits: []edit{{"internal/wire/frame.go", "\t\tm.undo = nil\n", ""}},
+		pkg:   shm, tags: "crash", test: "TestPipeEndStoppedAtEachStep/slots/hand-70,-the-other-end-waits-with-nothing",
+	},
+	{
+		name:  "pipe: nobody is told that an end is on its way",
+		edits: []edit{{hand, "probe.At(probe.Hand71)\n\te.alarm(0)\n", "probe.At(probe.Hand71)\n"}},
+		pkg:   shm, tags: "crash", test: "TestPipeEndKilledAtEachStep/slots/hand-76,-the-other-end-waits-with-recv", limit: hang,
+	},
+	{
+		name:  "pipe: what a spoiled message has opened stays open",
+		edits: []edit{{shm + "/travel.go", "wire.Undo(func() { _ = p.Close() })", "_ = 0"}},
+		pkg:   shm, test: "TestReceiveFailsFurtherOn",
 	},
 }

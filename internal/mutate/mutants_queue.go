@@ -58,12 +58,12 @@ var queueMutants = []mutant{
 	},
 	{
 		name:  "queue: put commits before it writes",
-		edits: []edit{{queue, "probe.At(probe.Put33)\n\t*q.slot(tail) = v\n\tq.ring.commitPut(tail, 1, 1)\n", "q.ring.commitPut(tail, 1, 1)\n\tprobe.At(probe.Put33)\n\t*q.slot(tail) = v\n"}},
+		edits: []edit{{queue, "probe.At(probe.Put33)\n\t*q.slots.at(tail) = v\n\tq.ring.commitPut(tail, 1, 1)\n", "q.ring.commitPut(tail, 1, 1)\n\tprobe.At(probe.Put33)\n\t*q.slots.at(tail) = v\n"}},
 		pkg:   shm, tags: "crash", test: "TestQueueKilledAtEachStep/slots/put-33-put-10",
 	},
 	{
 		name:  "queue: get commits before it reads",
-		edits: []edit{{queue, "probe.At(probe.Get43)\n\tv = *q.slot(head)\n\tq.ring.commitGet(head, 1, 1)\n", "q.ring.commitGet(head, 1, 1)\n\tprobe.At(probe.Get43)\n\tv = *q.slot(head)\n"}},
+		edits: []edit{{queue, "probe.At(probe.Get43)\n\t*v = *q.slots.at(head)\n\tq.ring.commitGet(head, 1, 1)\n", "q.ring.commitGet(head, 1, 1)\n\tprobe.At(probe.Get43)\n\t*v = *q.slots.at(head)\n"}},
 		pkg:   shm, tags: "crash", test: "TestQueueKilledAtEachStep/slots/get-43-get",
 	},
 	{

@@ -79,6 +79,56 @@ const (
 	Done60     // a task is done
 	Member62   // a process comes or goes
 
+	// Handing over, in a message, an end of a pipe.
+	Hand70 // CAS me -> me, in transit
+	Hand71 // wake the other end
+	Hand72 // send the message with its descriptors
+	Hand73 // it is sent: nothing can be taken back
+	Hand74 // it was not sent: take the end back
+	Hand75 // the message with its descriptors is in this process
+	Hand76 // CAS -> me, the receiver
+	Hand77 // wake the other end
+	Hand78 // a later part of the message is bad: close what it has opened
+
+	// A pool's chunks: see package chunk.
+	Publish102 // offer a chunk
+	Publish103 // enter it into the ring
+	Publish104 // advance tail
+	Publish105 // wake a worker
+	Claim110   // look for a chunk
+	Claim111   // which slot
+	Claim112   // note the time
+	Claim113   // claim it
+	Claim114   // advance head
+	Item115    // run the function
+	Item116    // write the result
+	Item117    // commit
+	Item118    // mark the slot
+	Item119    // does the parent sleep
+	Item120    // wake it
+	Rest130    // park
+	Rest131    // announce a sleeper
+	Rest132    // look again
+	Rest133    // tell the parent
+	Rest134    // sleep
+	Collect140 // what is finished
+	Collect141 // deliver
+	Collect142 // free the slot
+	Death150   // deliver what the dead one committed
+	Death151   // the item in its hand
+	Death152   // take the others back
+	Death153   // free the slot
+	Death154   // free the index
+	Death155   // wake another
+	Verdict160 // condemn an item
+	Verdict161 // its outcome
+	Verdict162 // kill
+	Cut163     // take items back
+	Pause170   // announce that the parent sleeps
+	Pause171   // look again
+	Pause172   // sleep
+	Pause173   // look at all that is out
+
 	end
 )
 
@@ -92,6 +142,13 @@ var names = [end]string{
 	"get 40", "get 41", "get 42", "get 43", "get 44", "get 45", "get 46",
 	"wait 51", "wait 52", "wait 53", "wait 54", "wait 55", "wait 61",
 	"close 56", "seal 57", "register 58", "last 59", "done 60", "member 62",
+	"hand 70", "hand 71", "hand 72", "hand 73", "hand 74", "hand 75", "hand 76", "hand 77", "hand 78",
+	"publish 102", "publish 103", "publish 104", "publish 105", "chunk 110", "chunk 111",
+	"chunk 112", "chunk 113", "chunk 114", "item 115", "item 116", "item 117", "item 118",
+	"item 119", "item 120", "rest 130", "rest 131", "rest 132", "rest 133", "rest 134",
+	"collect 140", "collect 141", "collect 142", "death 150", "death 151", "death 152",
+	"death 153", "death 154", "death 155", "verdict 160", "verdict 161", "verdict 162", "cut 163",
+	"pause 170", "pause 171", "pause 172", "pause 173",
 }
 
 // String returns the name used in docs/protocol.md.

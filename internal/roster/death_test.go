@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,6 +55,22 @@ func TestDeath(t *testing.T) {
 			await(t, "the fence", fenced)
 		})
 	}
+}
+
+// TestFenceTries asks about a process that is dead, but has threads that nobody has
+// killed, as far as can be told: a context that has ended makes the fence look
+// once.
+func TestFenceTries(t *testing.T) {
+	_, path := newTable(t, 2)
+	p, id := start(t, path)
+	p.Tell(t, "exec of a shell")
+	p.Expect(t, "still here")
+	require.False(t, Look(id).Alive)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.ErrorIs(t, Fence(ended, id), context.Canceled)
+	p.Kill(t)
+	require.NoError(t, Fence(ended, id))
 }
 
 // TestPassOn has several sleepers on one liveness word. The kernel wakes one of

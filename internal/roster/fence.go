@@ -19,8 +19,8 @@ import (
 // fence returns when each thread has begun to exit, from where none returns to
 // user mode. Where /proc does not tell, the process's end is awaited.
 //
-// The end of ctx counts only after a while: threads that are about to stop are
-// worth waiting for even by who only tries.
+// It looks once in any case, so with a ctx that has ended it asks whether the
+// process has stopped.
 func fence(ctx context.Context, pid int, start uint64) error {
 	if pid == 0 || pid == os.Getpid() {
 		return nil
@@ -28,7 +28,6 @@ func fence(ctx context.Context, pid int, start uint64) error {
 	if start == 0 { // it had no /proc: nothing tells it from a younger process
 		return awaitEnd(ctx, pid, start)
 	}
-	begin := time.Now()
 	var other time.Time // since when the pid seems to run another program
 	for looks := 0; ; looks++ {
 		switch state, err := examine(pid, start); {
@@ -43,15 +42,20 @@ func fence(ctx context.Context, pid int, start uint64) error {
 		case time.Since(other) > patience:
 			return nil
 		}
-		if ctx.Err() != nil && time.Since(begin) > patience {
-			return ctx.Err()
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		nap(looks)
 	}
 }
 
-// patience is many times what the threads of a killed process need to stop.
+// patience is many times what the threads of a killed process need to stop. It
+// is for what cannot be known.
 const patience = time.Second
+
+// pollSlice is how long, in milliseconds, a wait for a process's end overlooks
+// the end of its context.
+const pollSlice = 1
 
 // nap lets the dying threads have the processor: they need some tens of
 // microseconds, less than any timer's grain. Then it sleeps, at most 1 ms, past
@@ -141,15 +145,19 @@ func awaitEnd(ctx context.Context, pid int, start uint64) error {
 		return nil
 	}
 	if err != nil {
-		time.Sleep(patience)
-		return nil
+		select {
+		case <-time.After(patience):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	defer func() { _ = unix.Close(pidfd) }()
 	if !exists(pid, start) {
 		return nil
 	}
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, pollSlice)
 		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
 			return nil
 		}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// connectSlice is how long, in microseconds, one call to connect waits for a
-// listener whose queue is full. A context that ends meanwhile is seen after that.
-const connectSlice = 20_000
+// connectPause is the longest time between two looks whether a listener's queue
+// has room.
+const connectPause = 20 * time.Millisecond
 
 // Dial connects to the listener at an address. While its queue is full, Dial
 // waits, until ctx ends.
@@ -19,7 +20,7 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := newSocket()
+	fd, err := newSocket(unix.SOCK_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
@@ -30,13 +31,10 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 	return NewConn(fd)
 }
 
-// connect is a blocking call with a time limit: the kernel has no other way to
-// wait for room in a Unix listener's queue.
+// connect looks again and again: the only other way to wait for room in a Unix
+// listener's queue is to block a thread.
 func connect(ctx context.Context, fd int, at *unix.SockaddrUnix) error {
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: connectSlice}); err != nil {
-		return fmt.Errorf("setsockopt: %w", err)
-	}
-	for {
+	for pause := time.Millisecond; ; pause = min(2*pause, connectPause) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -47,15 +45,21 @@ func connect(ctx context.Context, fd int, at *unix.SockaddrUnix) error {
 		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR):
 			return fmt.Errorf("connect: %w", err)
 		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
 	}
 }
 
 // A Peer is the process at the other end.
-type Peer struct{ Pid, UID int }
+type Peer struct {
+	Pid, UID int
+	Pair     bool // both ends of a pair name the process that made it
+}
 
 // Peer names the process that connected or listened at the other end, and its
-// effective user, as the kernel knew them at that moment. Both ends of a pair
-// name the process that made it.
+// effective user, as the kernel knew them at that moment.
 func (c *Conn) Peer() (Peer, error) {
 	var peer Peer
 	err := control(c.file, func(fd uintptr) error {
@@ -63,10 +67,17 @@ func (c *Conn) Peer() (Peer, error) {
 		if err != nil {
 			return fmt.Errorf("getsockopt SO_PEERCRED: %w", err)
 		}
-		peer = Peer{Pid: int(cred.Pid), UID: int(cred.Uid)}
+		peer = Peer{Pid: int(cred.Pid), UID: int(cred.Uid), Pair: !named(unix.Getsockname(int(fd))) && !named(unix.Getpeername(int(fd)))}
 		return nil
 	})
 	return peer, err
+}
+
+// named reports whether a socket has an address. That of a listener has, and so
+// have those that it accepts. Package unix writes @ for none.
+func named(at unix.Sockaddr, err error) bool {
+	u, ok := at.(*unix.SockaddrUnix)
+	return err == nil && ok && u.Name != "" && u.Name != "@"
 }
 
 // AddConn adds a duplicate of c to the message that this goroutine is encoding,

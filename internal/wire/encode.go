@@ -9,6 +9,8 @@ import (
 	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/go-multiproc/multiproc/internal/probe"
 )
 
 // encMode and decMode are set so that nothing is lost between them. Options
@@ -84,15 +86,15 @@ func encodeCBOR(v reflect.Value, f *form) (_ *Message, err error) {
 	}
 	m := &Message{}
 	if f.own {
-		defer (&envelope{message: m, sending: true}).open()()
-		sent := false // stays so if a method of the value panics
+		defer (&envelope{message: m, sending: true, undo: &m.undo}).open()()
+		good := false // stays so if a method of the value panics
 		defer func() {
-			if !sent {
+			if !good {
 				m.Close()
 			}
 		}()
 		m.Data, err = encMode.Marshal(v.Interface())
-		sent = err == nil
+		good = err == nil
 		return m, err
 	}
 	m.Data, err = encMode.Marshal(v.Interface())
@@ -100,8 +102,8 @@ func encodeCBOR(v reflect.Value, f *form) (_ *Message, err error) {
 }
 
 // Decode sets v, which must be settable and of the type that was encoded, to the
-// value in m. It neither keeps nor closes m. After an error v holds what could
-// be decoded: the caller closes the shared objects in it, if there are any.
+// value in m. It neither keeps nor closes m. After an error v is zero, and the
+// shared objects that were opened for it are closed.
 //
 // Memory is bounded by the length of the data times the size of the elements of
 // the type, whatever lengths the data claims.
@@ -121,15 +123,32 @@ func Decode(m *Message, v reflect.Value) error {
 	case asSlice:
 		err = decodeSlice(m.Data, v, f)
 	default:
-		if f.own {
-			defer (&envelope{message: m}).open()()
-		}
-		err = decMode.Unmarshal(m.Data, v.Addr().Interface())
+		err = decodeCBOR(m, v, f)
 	}
 	if err != nil {
 		return fmt.Errorf("decode %v: %w", t, err)
 	}
 	return nil
+}
+
+func decodeCBOR(m *Message, v reflect.Value, f *form) (err error) {
+	var undo undos
+	good := false // stays so if a method of the value panics
+	defer func() {
+		if !good {
+			v.SetZero()
+			if len(undo) > 0 {
+				probe.At(probe.Hand78)
+			}
+			undo.run()
+		}
+	}()
+	if f.own {
+		defer (&envelope{message: m, undo: &undo}).open()()
+	}
+	err = decMode.Unmarshal(m.Data, v.Addr().Interface())
+	good = err == nil
+	return err
 }
 
 // decodeBytes copies data to the bytes of a value or of elements. A bool that is

@@ -3,11 +3,12 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/probe"
 )
 
 // A frame is a message on a stream socket, little endian:
@@ -16,7 +17,7 @@ import (
 //	  0    2 magic   0x4d50
 //	  2    1 kind    of the caller
 //	  3    1         0
-//	  4    4 files   number of descriptors
+//	  4    4 files   number of descriptors, at most 1024
 //	  8    8 length  of the data
 //	 16    8 form    of the value that the data holds, see form.sum
 //	 24      batches one byte for each 253 descriptors after the first 253
@@ -32,7 +33,7 @@ const (
 )
 
 // Send writes m, or an empty message if m is nil, as one frame. It does not
-// close m. It blocks while the peer does not read: a deadline or Close of c ends
+// close m; from its success on Close takes nothing back. It blocks while the peer does not read: a deadline or Close of c ends
 // that. If it fails after it has written something (see [Conn.Written]), c is of
 // no use for sending any more. No two goroutines may send at once.
 func Send(c *Conn, kind byte, m *Message) error {
@@ -42,12 +43,16 @@ func Send(c *Conn, kind byte, m *Message) error {
 	if err := send(c, kind, m); err != nil {
 		return fmt.Errorf("send message: %w", err)
 	}
+	if len(m.undo) > 0 {
+		probe.At(probe.Hand73)
+		m.undo = nil
+	}
 	return nil
 }
 
 func send(c *Conn, kind byte, m *Message) error {
-	if len(m.Files) > math.MaxUint32 {
-		return fmt.Errorf("%d descriptors are too many", len(m.Files))
+	if len(m.Files) > maxFiles {
+		return errFiles
 	}
 	header := make([]byte, headerSize)
 	binary.LittleEndian.PutUint16(header[0:], magic)
@@ -82,6 +87,7 @@ func sendFiles(c *Conn, b []byte, files []*os.File) error {
 			return err
 		}
 	}
+	probe.At(probe.Hand72)
 	n, err := c.writeMsg(b, unix.UnixRights(fds...))
 	runtime.KeepAlive(files)
 	if err != nil {

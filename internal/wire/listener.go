@@ -3,12 +3,9 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,11 +30,11 @@ func Listen(address string, backlog int) (_ *Listener, err error) {
 	}
 	l := &Listener{address: address}
 	if !strings.HasPrefix(address, "@") {
-		if l.path, err = filepath.Abs(address); err != nil {
+		if l.path, err = absolute(address); err != nil {
 			return nil, err
 		}
 	}
-	fd, err := newSocket()
+	fd, err := newSocket(0)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +43,7 @@ func Listen(address string, backlog int) (_ *Listener, err error) {
 			_ = unix.Close(fd) // the error at hand says more
 		}
 	}()
-	if err := l.locked(func() error { return l.bind(fd, at, backlog) }); err != nil {
+	if err := locked(l.path, func() error { return l.bind(fd, at, backlog) }); err != nil {
 		return nil, err
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {
@@ -58,40 +55,21 @@ func Listen(address string, backlog int) (_ *Listener, err error) {
 	return l, err
 }
 
-func newSocket() (int, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// absolute does not clean the path: where a is a symbolic link, a/../b is not b.
+func absolute(path string) (string, error) {
+	if strings.HasPrefix(path, "/") {
+		return path, nil
+	}
+	dir, err := os.Getwd()
+	return dir + "/" + path, err
+}
+
+func newSocket(flags int) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|flags, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	return fd, nil
-}
-
-// locked runs fn while no other process that uses this package makes or removes
-// a socket in the same directory: so a socket that nobody listens at is what a
-// dead process left, and not one that is being made. The kernel lets the lock
-// go when its holder dies.
-func (l *Listener) locked(fn func() error) error {
-	if l.path == "" {
-		return fn()
-	}
-	dir, err := os.Open(filepath.Dir(l.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	lock := func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }
-	// The holder may be stopped, so this does not wait for ever.
-	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
-		err := control(dir, lock)
-		switch {
-		case err == nil:
-			return fn()
-		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
-			return fmt.Errorf("lock %s: %w", dir.Name(), err)
-		case time.Now().After(end):
-			return fmt.Errorf("lock %s: another process has held it for a second: %w", dir.Name(), err)
-		}
-	}
 }
 
 func (l *Listener) bind(fd int, at *unix.SockaddrUnix, backlog int) error {
@@ -128,14 +106,11 @@ func (l *Listener) stale(at *unix.SockaddrUnix) bool {
 	if l.path == "" || unix.Lstat(l.path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return false
 	}
-	fd, err := newSocket()
+	fd, err := newSocket(unix.SOCK_NONBLOCK)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = unix.Close(fd) }() // never used
-	if unix.SetNonblock(fd, true) != nil {
-		return false
-	}
 	return errors.Is(unix.Connect(fd, at), unix.ECONNREFUSED)
 }
 
@@ -165,20 +140,13 @@ func (l *Listener) Accept() (*Conn, error) {
 }
 
 // Close ends Accept and removes the socket's name, if it still is this
-// socket's.
+// socket's. The name goes first: no other process replaces it while somebody
+// listens there.
 func (l *Listener) Close() error {
 	var removed error
-	if l.path != "" {
-		removed = l.locked(func() error {
-			var st unix.Stat_t
-			if unix.Lstat(l.path, &st) != nil || st.Ino != l.made.Ino || st.Dev != l.made.Dev {
-				return nil
-			}
-			return unix.Unlink(l.path)
-		})
-	}
-	if errors.Is(removed, fs.ErrNotExist) { // its directory has gone, too
-		removed = nil
+	var st unix.Stat_t
+	if l.path != "" && unix.Lstat(l.path, &st) == nil && st.Ino == l.made.Ino && st.Dev == l.made.Dev {
+		removed = unix.Unlink(l.path)
 	}
 	return errors.Join(l.file.Close(), removed)
 }

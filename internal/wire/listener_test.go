@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -61,26 +62,107 @@ func TestListenAndDial(t *testing.T) {
 	}
 	require.NoFileExists(t, path)
 	require.Equal(t, before, descriptors(t))
+
+	a, b := pair(t)
+	for _, end := range []*Conn{a, b} {
+		peer, err := end.Peer()
+		require.NoError(t, err)
+		require.Equal(t, Peer{Pid: os.Getpid(), UID: os.Geteuid(), Pair: true}, peer)
+	}
 }
 
-// A process that holds the directory's lock may be stopped: others do not wait
-// for ever.
+// A process that makes a socket there may be stopped: others do not wait for ever.
+// Nothing is left of the lock, nor of one whose holder has died. That somebody
+// locks the directory means nothing.
 func TestListenLocked(t *testing.T) {
 	dir := t.TempDir()
-	held, err := os.Open(dir)
+	opened, err := os.Open(dir)
 	require.NoError(t, err)
-	defer held.Close()
-	require.NoError(t, unix.Flock(int(held.Fd()), unix.LOCK_EX))
-	_, err = Listen(filepath.Join(dir, "socket"), 1)
+	defer opened.Close()
+	require.NoError(t, unix.Flock(int(opened.Fd()), unix.LOCK_EX))
+	path := dir + "/socket"
+	held, err := lock(dir + "/.multiproc-lock-socket")
+	require.NoError(t, err)
+	_, err = Listen(path, 1)
 	require.ErrorIs(t, err, unix.EWOULDBLOCK)
 	require.ErrorContains(t, err, "another process has held it for a second")
-
-	released := make(chan error, 1)
-	time.AfterFunc(20*time.Millisecond, func() { released <- unix.Flock(int(held.Fd()), unix.LOCK_UN) })
-	l, err := Listen(filepath.Join(dir, "socket"), 1)
+	other, err := Listen(dir+"/other", 1)
 	require.NoError(t, err)
-	require.NoError(t, <-released)
+	require.NoError(t, other.Close())
+
+	time.AfterFunc(20*time.Millisecond, func() { _ = held.Close() }) // as its death does
+	l, err := Listen(path, 1)
+	require.NoError(t, err)
 	require.NoError(t, l.Close())
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// What has the lock's name and is no lock stays as it is.
+func TestListenLockIsAnotherFile(t *testing.T) {
+	dir := t.TempDir()
+	name := dir + "/.multiproc-lock-socket"
+	require.NoError(t, os.WriteFile(name, []byte("precious"), 0o600))
+	_, err := Listen(dir+"/socket", 1)
+	require.ErrorContains(t, err, "it is not an empty file of this user")
+	require.FileExists(t, name)
+	require.NoError(t, os.Remove(name))
+	require.NoError(t, os.Symlink("elsewhere", name))
+	_, err = Listen(dir+"/socket", 1)
+	require.ErrorIs(t, err, unix.ELOOP)
+	require.NoFileExists(t, dir+"/elsewhere")
+}
+
+// Of many that listen at once, where a dead one has left its socket, one wins. It
+// can be called.
+func TestListenAtOnce(t *testing.T) {
+	path := t.TempDir() + "/socket"
+	for range 20 {
+		fd, err := newSocket(0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+		require.NoError(t, unix.Close(fd))
+		made := make(chan *Listener)
+		for range 8 {
+			go func() {
+				l, err := Listen(path, 16)
+				if err != nil && !errors.Is(err, unix.EADDRINUSE) {
+					t.Error(err)
+				}
+				made <- l
+			}()
+		}
+		var winner *Listener
+		for range 8 {
+			if l := <-made; l != nil {
+				require.Nil(t, winner)
+				winner = l
+			}
+		}
+		require.NotNil(t, winner)
+		c, err := Dial(t.Context(), path)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.NoError(t, winner.Close())
+		require.NoFileExists(t, path)
+	}
+}
+
+// Where a is a symbolic link, a/../b lies where the link leads. The listener finds
+// its socket again from another directory.
+func TestListenBehindLink(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(dir+"/far/away", 0o700))
+	require.NoError(t, os.Symlink(dir+"/far/away", dir+"/link"))
+	t.Chdir(dir)
+	l, err := Listen("link/../socket", 1)
+	require.NoError(t, err)
+	require.NoFileExists(t, dir+"/socket")
+	require.FileExists(t, dir+"/far/socket")
+	t.Chdir("/")
+	require.NoError(t, l.Close())
+	require.NoFileExists(t, dir+"/far/socket")
 }
 
 // A socket is for its user alone, whatever the umask, from its first moment on.
@@ -122,6 +204,36 @@ func TestDialWaits(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 	require.NoError(t, <-connected)
+}
+
+// While a listener's queue is full, callers take up no threads.
+func TestDialTakesNoThreads(t *testing.T) {
+	l, err := Listen(unique("full"), 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	first, err := Dial(t.Context(), l.Address())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, first.Close()) }()
+	threads := func() int {
+		tasks, err := os.ReadDir("/proc/self/task")
+		require.NoError(t, err)
+		return len(tasks)
+	}
+	const callers = 100
+	before := threads()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	failed := make(chan error)
+	for range callers {
+		go func() {
+			_, err := Dial(ctx, l.Address())
+			failed <- err
+		}()
+	}
+	for range callers {
+		require.ErrorIs(t, <-failed, context.DeadlineExceeded)
+	}
+	require.Less(t, threads()-before, callers/2)
 }
 
 // carrier makes a connection of the descriptor that it arrives with.

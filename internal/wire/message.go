@@ -35,14 +35,28 @@ type Message struct {
 	Data  []byte
 	Files []*os.File // owned by the message
 
+	// Limit, in a message that was received, is the most that a connection in it
+	// may receive at a time, in bytes; 0 means whatever the sender allows it.
+	Limit int
+
 	form uint64 // says of what type the value is, see form.sum
+	undo undos  // until it is sent
 }
 
-// Close closes the descriptors. It may be called more than once, also on nil.
+// maxFiles is the most descriptors of one message. It bounds what a peer can make
+// this process hold.
+const maxFiles = 1024
+
+var errFiles = fmt.Errorf("a message can have %d descriptors, one for each shared object, and no more", maxFiles)
+
+// Close closes the descriptors. Of a message that was encoded and not sent it
+// takes back what encoding has done. It may be called more than once, also on
+// nil.
 func (m *Message) Close() {
 	if m == nil {
 		return
 	}
+	m.undo.run()
 	for _, f := range m.Files {
 		f.Close() // nothing was written through it: an error means nothing
 	}
@@ -59,11 +73,23 @@ func (m *Message) Holds(t reflect.Type) error {
 	return nil
 }
 
+// undos are what to call, the last one first, if a message comes to nothing.
+type undos []func()
+
+func (u *undos) run() {
+	for n := len(*u); n > 0; n = len(*u) {
+		undo := (*u)[n-1]
+		*u = (*u)[:n-1]
+		undo()
+	}
+}
+
 // An envelope is the message that one goroutine is encoding or decoding.
 type envelope struct {
 	message *Message
 	sending bool
 	index   map[any]int // by the key of AddFile
+	undo    *undos
 }
 
 // envelopes holds the current envelope of each goroutine, by its number. cbor
@@ -107,6 +133,9 @@ func AddFile(key any, f *os.File) (index int, err error) {
 	if i, ok := e.index[key]; ok {
 		return i, nil
 	}
+	if len(e.message.Files) == maxFiles {
+		return 0, errFiles
+	}
 	dup, err := duplicate(f, f.Name())
 	if err != nil {
 		return 0, fmt.Errorf("duplicate %s for a message: %w", f.Name(), err)
@@ -117,6 +146,25 @@ func AddFile(key any, f *os.File) (index int, err error) {
 	e.index[key] = len(e.message.Files)
 	e.message.Files = append(e.message.Files, dup)
 	return e.index[key], nil
+}
+
+// Undo has fn called if the message that this goroutine is encoding is not sent,
+// or if the one that it is decoding turns out to be bad further on: once, in any
+// goroutine, after those that were given later. So an object takes back that it
+// is on its way, or gives up what it has opened.
+func Undo(fn func()) {
+	if e, ok := envelopes.Load(goid.Get()); ok {
+		u := e.(*envelope).undo
+		*u = append(*u, fn)
+	}
+}
+
+// Limit returns Message.Limit of the message that this goroutine is decoding.
+func Limit() int {
+	if e := current(false); e != nil {
+		return e.message.Limit
+	}
+	return 0
 }
 
 // File returns the descriptor with this index of the message that this

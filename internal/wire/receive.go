@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/probe"
 )
 
 // firstChunk is how much memory the data of a frame gets before any has come.
@@ -121,12 +123,15 @@ func (r *Receiver) head() error {
 	if binary.LittleEndian.Uint16(h[0:]) != magic || h[3] != 0 {
 		return fmt.Errorf("%w: header % x", ErrFormat, h)
 	}
-	files := uint64(binary.LittleEndian.Uint32(h[4:]))
+	files := binary.LittleEndian.Uint32(h[4:])
 	length := binary.LittleEndian.Uint64(h[8:])
-	if length > math.MaxInt {
+	switch {
+	case length > math.MaxInt:
 		return fmt.Errorf("%w: length %d", ErrFormat, length)
+	case files > maxFiles:
+		return fmt.Errorf("%w: %d descriptors, at most %d are allowed", ErrFormat, files, maxFiles)
 	}
-	for uint64(len(m.Files)) < files {
+	for len(m.Files) < int(files) {
 		before := len(m.Files)
 		switch _, err := r.files(make([]byte, 1)); {
 		case err != nil:
@@ -135,7 +140,7 @@ func (r *Receiver) head() error {
 			return fmt.Errorf("%w: %d descriptors of %d", ErrFormat, before, files)
 		}
 	}
-	if got := uint64(len(m.Files)); got != files {
+	if got := len(m.Files); got != int(files) {
 		return fmt.Errorf("%w: %d descriptors instead of %d", ErrFormat, got, files)
 	}
 	r.length, m.form, r.headed = int(length), binary.LittleEndian.Uint64(h[16:]), true
@@ -143,7 +148,8 @@ func (r *Receiver) head() error {
 }
 
 // files reads some bytes and appends the descriptors that came with them to
-// the message.
+// the message. With each byte there may be a batch of them, so they are limited
+// before the header has said how many there are.
 func (r *Receiver) files(b []byte) (n int, err error) {
 	n, oobn, flags, err := r.conn.readMsg(b, r.oob)
 	if oobn > 0 {
@@ -158,6 +164,8 @@ func (r *Receiver) files(b []byte) (n int, err error) {
 		return 0, io.EOF
 	case flags&unix.MSG_CTRUNC != 0:
 		return 0, fmt.Errorf("descriptors were dropped on the way: %w", unix.EMFILE)
+	case len(r.message.Files) > maxFiles:
+		return 0, fmt.Errorf("%w: more than %d descriptors", ErrFormat, maxFiles)
 	}
 	return n, nil
 }
@@ -200,6 +208,7 @@ func (m *Message) take(oob []byte) error {
 		for _, fd := range fds {
 			m.Files = append(m.Files, os.NewFile(uintptr(fd), "received"))
 		}
+		probe.At(probe.Hand75)
 	}
 	return nil
 }
