@@ -14,15 +14,22 @@ type path struct {
 	Locked       int // those that lock the bus or the cache line: with a LOCK prefix, or XCHG
 }
 
-// A traced program marks three places: before one pair of lock and unlock, behind
-// it, and behind two more. What the second part executes more than the first is
-// one pair, without what leads to a mark and away from it.
+// A traced program marks four places: before and behind one pair of lock and
+// unlock, and before and behind two. What the second part executes more than the
+// first is one pair, without what leads to a mark and away from it.
 
 // mark stops this thread, for the tracer to see.
 //
 //go:noinline
 func mark() {
 	_, _, _ = unix.RawSyscall(unix.SYS_TGKILL, uintptr(os.Getpid()), uintptr(unix.Gettid()), uintptr(unix.SIGSTOP))
+}
+
+// startMark is the mark before a part. The scheduler of Go interrupts who has run
+// for 10 ms, and steps are slow: that time begins anew here.
+func startMark() {
+	runtime.Gosched()
+	mark()
 }
 
 // The first thread is the one that is traced.
@@ -47,10 +54,11 @@ func traced(kind string) error {
 		m := new(sync.Mutex)
 		m.Lock()
 		m.Unlock()
-		mark()
+		startMark()
 		m.Lock()
 		m.Unlock()
 		mark()
+		startMark()
 		m.Lock()
 		m.Unlock()
 		m.Lock()
@@ -60,10 +68,11 @@ func traced(kind string) error {
 		m := &l.Ptr().plain
 		m.Lock()
 		m.Unlock()
-		mark()
+		startMark()
 		m.Lock()
 		m.Unlock()
 		mark()
+		startMark()
 		m.Lock()
 		m.Unlock()
 		m.Lock()
@@ -73,10 +82,11 @@ func traced(kind string) error {
 		m := &l.Ptr().recursive
 		m.Lock()
 		m.Unlock()
-		mark()
+		startMark()
 		m.Lock()
 		m.Unlock()
 		mark()
+		startMark()
 		m.Lock()
 		m.Unlock()
 		m.Lock()

@@ -16,6 +16,7 @@ int main(int argc, char **argv) {
 		mark();
 		pair(m);
 		mark();
+		mark();
 		pair(m);
 		pair(m);
 		mark();

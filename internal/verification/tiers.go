@@ -23,7 +23,7 @@ var tiers = []tier{
 	{Name: "test", Shows: "everything works, with real processes"},
 	{Name: "race", Shows: "the same under the race detector"},
 	{Name: "crash", Shows: "a process is killed, or stopped, at each numbered step of docs/protocol.md; the others go on, and are told of a death exactly if they must be"},
-	{Name: "stress", Shows: "the same at each machine instruction of an ordinary build, which a tracer steps through; and thousands of waiters"},
+	{Name: "stress", Shows: "the same at each machine instruction of an ordinary build, which a tracer steps through; campaigns of kills at random instants; and thousands of waiters"},
 	{Name: "mutate", Shows: "the tests notice when the code is broken"},
 	{Name: "history", Shows: "what processes saw of locks, queues and pipes, some of them killed at random instants, can have happened, one operation after the other"},
 	{Name: "spec", Shows: "in a model of the protocol nothing bad is reachable; broken variants are found out. Each interleaving of a setting is looked at"},
