@@ -52,8 +52,8 @@ const defaultMaxMessage = 1 << 30
 // Whether there is something to receive is for [Wait] to tell: with a context
 // that has ended it looks once, as Python's Connection.poll does.
 //
-// A connection that is nil or zero, as one that did not arrive, is as if closed.
-// Its peer is 0.
+// The zero Conn, as one that did not arrive, is as if closed. Its peer is 0. The
+// methods of a nil pointer panic, as those of all types here.
 type Conn struct {
 	sock *wire.Conn
 	peer wire.Peer
@@ -125,7 +125,7 @@ func (c *Conn) other() string {
 }
 
 // absent reports whether this is no connection at all: it did not arrive.
-func (c *Conn) absent() bool { return c == nil || c.sock == nil }
+func (c *Conn) absent() bool { return c.sock == nil }
 
 // Send sends v. Its type must be one whose values come back equal, as that of
 // an argument, see [Register]: shared arrays, values, connections and files may
@@ -211,6 +211,7 @@ func (c *Conn) Recv(ctx context.Context, into any) error {
 	}
 	defer m.Close()
 	m.Limit = c.max
+	to.Elem().SetZero()
 	if err := m.Holds(t); err != nil {
 		return c.failed("receive from", err)
 	}

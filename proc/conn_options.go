@@ -25,8 +25,9 @@ type ConnOptions struct {
 
 	// MaxMessage is the size of the largest message that is received, in bytes
 	// after encoding. Memory is taken as the bytes come. It holds for connections
-	// that come in such messages, too. A message has at most 1024 descriptors, one
-	// for each shared object in it and two for an end of a pipe.
+	// that come in such messages, too. A message has at most 1024 descriptors: one
+	// for each shared object in it, two for an end of a pipe, and for an array or
+	// value whose lock lies elsewhere.
 	//
 	// The default is 1 GiB.
 	MaxMessage int

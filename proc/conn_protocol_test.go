@@ -76,7 +76,6 @@ func TestConnString(t *testing.T) {
 	require.Equal(t, "proc.Conn(closed)", moved.String())
 	require.NoError(t, b.Close())
 	require.ErrorContains(t, a.Send(t.Context(), 1), "proc: send to "+want+": ")
-	require.Equal(t, "proc.Conn(closed)", (*proc.Conn)(nil).String())
 	require.Equal(t, "proc.Conn(closed)", new(proc.Conn).String())
 }
 
@@ -134,20 +133,6 @@ func TestConnKeepsWhatWasNotSent(t *testing.T) {
 	_, err = a.TryRecv()
 	require.Equal(t, io.EOF, err, "a closed end is known at once, one on its way is not")
 	require.NoError(t, a.Close())
-}
-
-// TestConnNil uses connections that are nil: they are as if closed.
-func TestConnNil(t *testing.T) {
-	var c *proc.Conn
-	require.ErrorIs(t, c.Send(t.Context(), 1), proc.ErrClosed)
-	require.ErrorIs(t, c.SendBytes(t.Context(), nil), proc.ErrClosed)
-	var v int
-	require.ErrorIs(t, c.Recv(t.Context(), &v), proc.ErrClosed)
-	_, err := c.RecvBytes(t.Context(), 0)
-	require.ErrorIs(t, err, proc.ErrClosed)
-	require.NoError(t, c.Close())
-	pid, uid := c.Peer()
-	require.Equal(t, []int{0, 0}, []int{pid, uid})
 }
 
 // TestWaitForNil waits for nothing: that is a mistake, and no reason to wait or to

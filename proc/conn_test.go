@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -100,19 +101,20 @@ func TestConnValues(t *testing.T) {
 func TestConnOtherType(t *testing.T) {
 	a, b := pairOf(t)
 	for _, tt := range []struct{ sent, into any }{
-		{int32(1), new(float32)},
-		{[]int32{1}, new([]uint32)},
-		{[]int32(nil), new(string)},
-		{"12345678", new(int64)},
-		{[8]byte{}, new(string)},
-		{person{"Ada", nil}, new(string)},
-		{uint64(7), new(person)},
-		{person{"Ada", nil}, new([]string)},
+		{int32(1), new(float32(1.5))},
+		{[]int32{1}, &[]uint32{2}},
+		{[]int32(nil), new("before")},
+		{"12345678", new(int64(8))},
+		{[8]byte{}, new("before")},
+		{person{"Ada", nil}, new("before")},
+		{uint64(7), &person{Name: "before"}},
+		{person{"Ada", nil}, &[]string{"before"}},
 	} {
 		require.NoError(t, a.Send(t.Context(), tt.sent))
 		err := b.Recv(t.Context(), tt.into)
 		require.Error(t, err, "%T as %T", tt.sent, tt.into)
 		require.ErrorContains(t, err, strings.TrimPrefix(fmt.Sprintf("%T", tt.into), "*"))
+		require.Zero(t, reflect.ValueOf(tt.into).Elem().Interface())
 	}
 	require.NoError(t, a.Send(t.Context(), 7))
 	require.Equal(t, 7, receive[int](t, b))

@@ -13,6 +13,7 @@ import (
 func TestConnZero(t *testing.T) {
 	var c proc.Conn
 	require.ErrorIs(t, c.Send(t.Context(), 1), proc.ErrClosed)
+	require.ErrorIs(t, c.SendBytes(t.Context(), nil), proc.ErrClosed)
 	var n int
 	require.ErrorIs(t, c.Recv(t.Context(), &n), proc.ErrClosed)
 	_, err := c.RecvBytes(t.Context(), 0)
@@ -21,6 +22,19 @@ func TestConnZero(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, ready, 1)
 	require.NoError(t, c.Close())
+	pid, uid := c.Peer()
+	require.Equal(t, []int{0, 0}, []int{pid, uid})
+
+	var none *proc.Conn // panics, as a nil pointer of all types
+	for _, use := range []func(){
+		func() { _ = none.Send(t.Context(), 1) },
+		func() { _ = none.Recv(t.Context(), &n) },
+		func() { none.Peer() },
+		func() { _ = none.String() },
+		func() { _ = none.Close() },
+	} {
+		require.Panics(t, use)
+	}
 }
 
 // TestWaitForRuinedConn waits for a connection whose next Recv fails at once,

@@ -17,6 +17,7 @@ func TestErrorsNameTheObject(t *testing.T) {
 	queue := roundTrip(t, testQueue[int](t, 1, &QueueOptions{Name: "jobs"}))
 	unnamed := roundTrip(t, testQueue[[]string](t, 1, nil))
 	end, _ := testPipe[int](t, &PipeOptions{Name: "street"})
+	end = roundTrip(t, end)
 	made, err := Create("memory (deleted)", 1)
 	require.NoError(t, err)
 	segment, err := Attach(made.File())

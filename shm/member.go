@@ -48,34 +48,39 @@ type memberTable struct {
 // memberMutex guards the handles of this process's entries.
 var memberMutex sync.Mutex
 
-// join gives this process an entry, or finds the one that it has. It wakes who
-// sleeps, so that they watch the newcomer as well.
+// join gives this process an entry, or finds the one that it has. If all others
+// are taken, it waits for a dead process to stop.
 func (t *memberTable) join(words *ringWords, entries []member) error {
+	t.words, t.entries, t.fenced = words, entries, make([]atomic.Uint32, len(entries))
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	for {
+		late, i, err := t.enter()
+		if late == 0 || ctx.Err() != nil {
+			return err
+		}
+		t.fence(ctx, i, late) // without the mutex
+	}
+}
+
+// enter finds the entry that this process has, or takes one: the first that is
+// free, or of a process that is dead and has stopped. A late thread of that must
+// not count for us. It wakes who sleeps, so that they watch the newcomer as well.
+//
+// If there is no such entry, but one of a dead process that has not stopped, it
+// returns that process and the entry's index.
+func (t *memberTable) enter() (late roster.ID, at int, err error) {
 	memberMutex.Lock()
 	defer memberMutex.Unlock()
-	t.words, t.entries, t.fenced = words, entries, make([]atomic.Uint32, len(entries))
-	me := roster.Me()
 	for i := range t.used() {
-		if ownerOf(&entries[i]) == me {
-			t.me = &entries[i]
+		if ownerOf(&t.entries[i]) == roster.Me() {
+			t.me = &t.entries[i]
 			t.me.handles++
-			return nil
+			return 0, 0, nil
 		}
 	}
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
-	if t.take(over) == nil { // nobody is waited for as long as there are entries without that
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
-	defer cancel()
-	return t.take(ctx)
-}
-
-// take gives this process an entry: the first that is free, or of a process that
-// is dead and has stopped before ctx ends. A late thread of that must not count
-// for us.
-func (t *memberTable) take(ctx context.Context) error {
 	words, stopping := t.words, 0
 	for i := range t.entries {
 		m := &t.entries[i]
@@ -84,8 +89,8 @@ func (t *memberTable) take(ctx context.Context) error {
 			if roster.Look(id).Alive {
 				continue
 			}
-			if roster.Fence(ctx, id) != nil {
-				stopping++
+			if !t.fence(over, i, id) {
+				late, at, stopping = id, i, stopping+1
 				continue
 			}
 		}
@@ -102,12 +107,12 @@ func (t *memberTable) take(ctx context.Context) error {
 		words.items.alarm(0)
 		words.room.alarm(0)
 		words.finished.alarm(0)
-		return nil
+		return 0, 0, nil
 	}
 	if stopping > 0 {
-		return fmt.Errorf("%w: %d processes have it open, or have died and have threads that did not stop within %v (%d)", ErrFull, memberCount, stopPatience, stopping)
+		return late, at, fmt.Errorf("%w: %d processes have it open, or have died and have threads that did not stop within %v (%d)", ErrFull, memberCount, stopPatience, stopping)
 	}
-	return fmt.Errorf("%w: %d processes have it open", ErrFull, memberCount)
+	return 0, 0, fmt.Errorf("%w: %d processes have it open", ErrFull, memberCount)
 }
 
 // stopPatience is how long an object that is being received waits for the threads
@@ -165,7 +170,7 @@ func (t *memberTable) watch(w watcher) bool {
 			continue
 		}
 		if life := roster.Look(id); !life.Alive {
-			stopped = t.fence(i, id) && stopped
+			stopped = t.stopped(i, id) && stopped
 		} else if !w.WatchLife(life) {
 			break
 		}
@@ -173,14 +178,19 @@ func (t *memberTable) watch(w watcher) bool {
 	return stopped
 }
 
-// fence reports whether no thread of a dead member runs any more. It asks once
-// for each.
-func (t *memberTable) fence(i int, id roster.ID) bool {
+// stopped is fence for who does not wait long.
+func (t *memberTable) stopped(i int, id roster.ID) bool {
+	ctx, cancel := patient(atOnce)
+	defer cancel()
+	return t.fence(ctx, i, id)
+}
+
+// fence reports whether no thread of a dead member runs any more, at the latest
+// when ctx ends. Of each that has stopped it asks once.
+func (t *memberTable) fence(ctx context.Context, i int, id roster.ID) bool {
 	if t.fenced[i].Load() == uint32(id) {
 		return true
 	}
-	ctx, cancel := patient(atOnce)
-	defer cancel()
 	if roster.Fence(ctx, id) != nil {
 		return false
 	}

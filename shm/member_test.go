@@ -2,12 +2,14 @@ package shm
 
 import (
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
+	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
 // emigrant is a member of a queue that becomes another program: it is dead, and
@@ -36,15 +38,41 @@ func TestMemberTakesFreeEntry(t *testing.T) {
 	require.Equal(t, 1, getNow(t, q))
 
 	// Where no other is left, a bounded wait tells.
-	for i := 3; i < memberCount; i++ {
-		entries[i].owner.Store(left)
-	}
-	late := memberTable{words: q.ring.words, entries: entries}
-	err := late.take(overCtx(t))
+	full := fullOf(left)
+	_, _, err := full.enter()
 	require.ErrorIs(t, err, ErrFull)
 	require.ErrorContains(t, err, "have threads that did not stop")
 	p.Kill(t)
-	require.NoError(t, late.take(overCtx(t)))
-	require.Same(t, &entries[1], late.me)
-	late.me.owner.Store(0)
+	_, _, err = full.enter()
+	require.NoError(t, err)
+	require.Same(t, &full.entries[0], full.me)
+}
+
+// fullOf returns a table in which all entries are of one process.
+func fullOf(owner uint64) *memberTable {
+	t := &memberTable{words: new(ringWords), entries: make([]member, memberCount), fenced: make([]atomic.Uint32, memberCount)}
+	for i := range t.entries {
+		t.entries[i].owner.Store(owner)
+	}
+	return t
+}
+
+// Who waits for the threads of a dead process, for an entry in the table of one
+// queue, holds up nobody who opens another queue.
+func TestQueueMemberWaitsAlone(t *testing.T) {
+	proctest.NoLeaks(t)
+	inTime(t, func() bool {
+		q := testQueue[int](t, 1, nil)
+		entry := &q.ring.members.entries[1]
+		p := startLate(t, lateStage{Queue: q}, func() roster.ID { return ownerOf(entry) })
+		full := fullOf(entry.owner.Load())
+		joined := background(func() error { return full.join(full.words, full.entries) })
+		awaitFence(t, joined)
+		other := testQueue[int](t, 1, nil)
+		waits := len(joined) == 0
+		require.NoError(t, other.Close())
+		p.Kill(t)
+		require.NoError(t, outcome(t, joined))
+		return waits
+	})
 }

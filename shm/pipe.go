@@ -48,13 +48,15 @@ const defaultCapacity = 1024
 //
 // An end belongs to one goroutine of one process at a time; one may send while
 // another one receives. It goes to another process in an argument, result or
-// message, as *Pipe; the sender's own is of no use when it has arrived, and is to
-// be closed. For many on a side there is [Queue]; for messages of several types,
+// message, as *Pipe. When it has arrived, the sender's own is of no use any more:
+// its methods, also those that wait, fail with an error that matches ErrClosed. It
+// is to be closed as soon as it is sent, right after Start and not deferred. For many on a side there is [Queue]; for messages of several types,
 // or with shared objects in them, the connections of package proc.
 //
 // When the other end is closed, or the process that has it ends in any way, Recv
 // returns what was sent before, and then io.EOF, and Send fails with ErrBroken.
-// So it is when an end is lost on its way to another process.
+// So it is when an end is lost on its way to another process, once the sender has
+// closed its own: until then the sender may send it anew.
 type Pipe[T any] struct {
 	end     pipeEnd
 	out, in slots[T] // of messages without pointers; nil for others
@@ -63,9 +65,10 @@ type Pipe[T any] struct {
 	cleanup runtime.Cleanup
 }
 
-// NewPipe makes a pipe and returns its two ends. The caller must close both,
-// also those that it has sent to another process. Errors are those of
-// [NewQueue].
+// NewPipe makes a pipe and returns its two ends. The caller must close both. One
+// that it sends to another process is to be closed when it was sent: if that
+// process is killed before it has taken its end, the other end learns it only then.
+// Errors are those of [NewQueue].
 func NewPipe[T any](o *PipeOptions) (a, b *Pipe[T], err error) {
 	if o == nil {
 		o = &PipeOptions{}
@@ -93,16 +96,19 @@ func NewPipe[T any](o *PipeOptions) (a, b *Pipe[T], err error) {
 		return nil, nil, fmt.Errorf("socketpair: %w", err)
 	}
 	m.retain()
-	viewOf[pipeWords](m.data[headerSize:], 1)[0].ends[1].state.Store(uint64(roster.Me())) // before the first end looks
+	words, me := pipeWordsOf(m), uint64(roster.Me())
+	for i := range words.ends { // both, before one looks at the other
+		words.ends[i].state.Store(me)
+	}
 	a, b = new(Pipe[T]), new(Pipe[T])
-	a.open(m, 0, e, 0, os.NewFile(uintptr(tokens[0]), name))
-	b.open(m, 0, e, 1, os.NewFile(uintptr(tokens[1]), name))
+	a.open(m, 0, e, 0, os.NewFile(uintptr(tokens[0]), name), me)
+	b.open(m, 0, e, 1, os.NewFile(uintptr(tokens[1]), name), me)
 	return a, b, nil
 }
 
-// open makes p one end of the pipe that e describes in m.
-func (p *Pipe[T]) open(m *mapping, index int, e entry, which int, token *os.File) {
-	p.end.open(m, index, e, which, token)
+// open makes p one end of the pipe that e describes in m; see pipeEnd.open.
+func (p *Pipe[T]) open(m *mapping, index int, e entry, which int, token *os.File, state uint64) {
+	p.end.open(m, index, e, which, token, state)
 	size := e.Length * e.Element
 	data := [2][]byte{m.data[e.Offset:][:size], m.data[e.Offset+size:][:size]}
 	if e.Mode&modeRecords == 0 {
@@ -194,7 +200,9 @@ func (p *Pipe[T]) recvInto(ctx context.Context, v *T) (err error) {
 	return nil
 }
 
-// TryRecv returns the next message if there is one; else it returns ErrEmpty.
+// TryRecv returns the next message if there is one; else it returns ErrEmpty. If
+// the process that had the other end has died, and a thread of it has not stopped
+// yet, that takes up to 10 ms.
 func (p *Pipe[T]) TryRecv() (T, error) { return p.Recv(atOnce) }
 
 // RecvUpTo waits until there is a message, and receives as many as there are and

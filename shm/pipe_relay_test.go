@@ -197,13 +197,16 @@ var relayAnchor = proctest.Register("relay anchor", func(h *proctest.Helper) err
 	lanes := s.lanes(true)
 	ended := make(chan error, 2*len(lanes))
 	for _, l := range lanes {
-		for step, want := range map[*func() error]error{ptr(l.put): ErrBroken, ptr(l.take): io.EOF} {
+		for _, side := range []struct {
+			step func() error
+			last error
+		}{{l.put, ErrBroken}, {l.take, io.EOF}} {
 			go func() {
 				var err error
 				for err == nil {
-					err = (*step)()
+					err = side.step()
 				}
-				if errors.Is(err, want) {
+				if errors.Is(err, side.last) {
 					err = nil
 				}
 				ended <- err
@@ -221,8 +224,6 @@ var relayAnchor = proctest.Register("relay anchor", func(h *proctest.Helper) err
 	}
 	return err
 })
-
-func ptr[T any](v T) *T { return &v }
 
 // A carrier has the ends for some messages, and then passes them on to the other
 // carrier, if there is one.

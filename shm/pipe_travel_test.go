@@ -92,6 +92,24 @@ func TestPipeReceiverOfEndIsKilled(t *testing.T) {
 	own.requireOver(t)
 }
 
+// The same, while the giver still has its own: as long as it does, the end is not
+// lost.
+func TestPipeGiverKeepsItsEnd(t *testing.T) {
+	proctest.NoLeaks(t)
+	own, theirs := testEnds(t)
+	p := hand(t, mayfly, theirs)
+	p.Expect(t, "here")
+	p.Kill(t)
+	require.Equal(t, ErrEmpty, errOf(own.Int.TryRecv()), "it may be sent anew")
+	require.NoError(t, own.Int.TrySend(1))
+	done := background(func() error { return errOf(own.Int.Recv(t.Context())) })
+	awaitSleeper(t, itemsOf(own.Int))
+	theirs.close(t)
+	require.Equal(t, io.EOF, outcome(t, done))
+	own.requireBroken(t)
+	own.requireOver(t)
+}
+
 // An end that comes back is this process's again, whatever becomes of the object
 // that was sent.
 func TestPipeEndComesBack(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 // pipeWords lie at the start of a pipe.
 //
 //	off size field
-//	  0    8 ends[0]  who has the first end
+//	  0    8 ends[0]  who has the first end, see endTransit
 //	 64    8 ends[1]  who has the second end
 //	128  256 ways[0]  from the first end to the second
 //	384  256 ways[1]  from the second end to the first
@@ -34,12 +34,20 @@ type pipeWords struct {
 
 const pipeData = 1024 // where the items of the first way begin; those of the second follow
 
-// The state of an end is the roster id of the process that has it, and one of
-// these bits.
+// The state of an end is the roster id of the process that has it, one of these
+// bits, and how often the end has been received: that tells two objects of one
+// process apart, which has sent it and got it back.
 const (
 	endTransit = 1 << 32 // that process has sent it to another one, which has not got it yet
 	endClosed  = 1 << 33
+	endStep    = 1 << 34
 )
+
+// holderOf is the part of a state that says who has the end, or had it last.
+func holderOf(state uint64) uint64 { return state &^ (endTransit | endClosed) }
+
+// nextHolder is this process, which gets an end that was in that state.
+func nextHolder(state uint64) uint64 { return (state+endStep)&^(endStep-1) | uint64(roster.Me()) }
 
 // A pipeEnd is one end of a pipe.
 //
@@ -60,14 +68,15 @@ type pipeEnd struct {
 	send, recv way
 }
 
-// open makes e one end of the pipe that the entry describes. It takes over the
-// token and the reference to m.
-func (e *pipeEnd) open(m *mapping, index int, d entry, which int, token *os.File) {
+// open makes e one end of the pipe that the entry describes, which this process
+// has by now, as its state says. It takes over the token and the reference to m.
+func (e *pipeEnd) open(m *mapping, index int, d entry, which int, token *os.File, state uint64) {
 	words := pipeWordsOf(m)
 	*e = pipeEnd{
 		mapping: m, index: index, name: m.file.Name(), token: token, which: which,
 		words: words,
 	}
+	e.hand.held.Store(state)
 	out, in := &e.words.ways[which], &e.words.ways[1-which]
 	e.send = way{end: e, words: out, units: uint32(d.Length), limit: uint32(d.Limit), records: d.Mode&modeRecords != 0}
 	e.recv = e.send
@@ -79,7 +88,6 @@ func (e *pipeEnd) open(m *mapping, index int, d entry, which int, token *os.File
 	} else if d.Mode&modeOneWay != 0 {
 		e.recv.words = nil
 	}
-	e.words.ends[which].state.Store(uint64(roster.Me()))
 	e.send.peerGone()
 	e.recv.peerGone()
 	probe.At(probe.Hand77)
@@ -140,11 +148,11 @@ var never atomic.Uint32
 
 // watch is step 52. An end that is on its way is looked after by asking.
 func (w *way) watch(list watcher) bool {
-	gone := w.peerGone()
+	w.peerGone()
 	if w.peer.Alive {
 		list.WatchLife(w.peer)
 	}
-	return !gone && w.state&endTransit == 0
+	return w.state&endTransit == 0
 }
 
 // hungUp asks the kernel whether nobody has the other token any more.
@@ -168,7 +176,7 @@ func (e *pipeEnd) await(list *await.List) (ready bool) {
 		list.Bound(futex.PollInterval)
 	}
 	list.Bound(lastLook)
-	return position(e.recv.words.tail.Load()) != e.recv.own || e.recv.words.items.closing() || e.recv.peerGone()
+	return position(e.recv.words.tail.Load()) != e.recv.own || e.recv.words.items.closing() || e.recv.peerGone() || e.sent()
 }
 
 // close closes the end. The other one is told, unless this end was sent to
@@ -179,8 +187,8 @@ func (e *pipeEnd) close() error {
 	}
 	handings.Lock()
 	defer handings.Unlock()
-	me := uint64(roster.Me())
-	if !e.hand.over.Load() && e.words.ends[e.which].state.CompareAndSwap(me, me|endClosed) {
+	held := e.hand.held.Load()
+	if !e.hand.over.Load() && e.words.ends[e.which].state.CompareAndSwap(held, held|endClosed) {
 		e.alarm(eventClosing)
 	}
 	m, token := e.mapping, e.token

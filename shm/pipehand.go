@@ -12,7 +12,8 @@ import (
 
 // A handing is what an end knows of the messages in which it was sent.
 type handing struct {
-	over atomic.Bool // it was sent, and may have come back as another object
+	over atomic.Bool   // it was sent, and may have come back as another object
+	held atomic.Uint64 // its state while this object has it
 
 	// Of the messages that may still carry the end, under handings: how many they
 	// are, and how the end was before the first of them.
@@ -32,8 +33,8 @@ var handings sync.Mutex
 func (e *pipeEnd) handOver() error {
 	for {
 		old := e.words.ends[e.which].state.Load()
-		id := roster.ID(old & roster.Mask)
-		if old&endClosed == 0 && id != roster.Me() {
+		if old&endClosed == 0 && holderOf(old) != e.hand.held.Load() {
+			id := roster.ID(old & roster.Mask)
 			if roster.Look(id).Alive {
 				return errSent
 			}
@@ -57,7 +58,12 @@ func (e *pipeEnd) handOver() error {
 func (e *pipeEnd) mark(old uint64) bool {
 	handings.Lock()
 	defer handings.Unlock()
-	transit, h := uint64(roster.Me())|endTransit, &e.hand
+	h := &e.hand
+	held := h.held.Load()
+	if holderOf(old) != held { // its receiver is dead, or has closed it
+		held = nextHolder(old)
+	}
+	transit := held | endTransit
 	probe.At(probe.Hand70)
 	if !e.words.ends[e.which].state.CompareAndSwap(old, transit) {
 		return false
@@ -66,6 +72,7 @@ func (e *pipeEnd) mark(old uint64) bool {
 		h.messages, h.state, h.overBefore = 0, old, h.over.Load()
 	}
 	h.messages++
+	h.held.Store(held)
 	h.over.Store(true)
 	return true
 }
@@ -84,37 +91,38 @@ func (e *pipeEnd) takeBack(token *os.File) {
 		return
 	}
 	probe.At(probe.Hand74)
-	if e.words.ends[e.which].state.CompareAndSwap(uint64(roster.Me())|endTransit, h.state) {
+	if e.words.ends[e.which].state.CompareAndSwap(h.held.Load()|endTransit, h.state) {
 		h.over.Store(h.overBefore)
 		e.alarm(0)
 	}
 }
 
 // claimEnd is the receiver's part, step 76: it makes this process the one that has
-// the end, if no other has it. An earlier one that is dead has stopped then.
-func claimEnd(words *pipeWords, which int) error {
-	me := uint64(roster.Me())
+// the end, if no other has it, and returns the new state. An earlier one that is
+// dead has stopped then.
+func claimEnd(words *pipeWords, which int) (held uint64, err error) {
 	state := &words.ends[which].state
 	for {
 		old := state.Load()
-		if id := roster.ID(old & roster.Mask); id != 0 && uint64(id) != me {
+		if id := roster.ID(old & roster.Mask); id != 0 && id != roster.Me() {
 			switch alive := roster.Look(id).Alive; {
 			case alive && old&endTransit == 0:
-				return errSent
+				return 0, errSent
 			case !alive:
 				if err := awaitStop(id); err != nil {
-					return err
+					return 0, err
 				}
 			}
 		}
 		probe.At(probe.Hand76)
-		if state.CompareAndSwap(old, me) {
-			return nil
+		if held = nextHolder(old); state.CompareAndSwap(old, held) {
+			return held, nil
 		}
 	}
 }
 
-// sent reports whether another process has the end by now.
+// sent reports whether the end has arrived elsewhere by now, be it as another
+// object of this process.
 func (e *pipeEnd) sent() bool {
-	return e.hand.over.Load() && e.words.ends[e.which].state.Load()&roster.Mask != uint64(roster.Me())
+	return e.hand.over.Load() && holderOf(e.words.ends[e.which].state.Load()) != e.hand.held.Load()
 }

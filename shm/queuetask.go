@@ -96,7 +96,7 @@ func (q *Queue[T]) Join(ctx context.Context) (err error) {
 		if n == 0 || err != nil {
 			return q.fail("join", err)
 		}
-		if err := w.until(func() bool { return r.estimate() == 0 }); err != nil {
+		if err := w.until(nil, func() bool { return r.estimate() == 0 }); err != nil {
 			return q.fail("join", err)
 		}
 	}

@@ -23,10 +23,9 @@ func (r *ring) waitGet(ctx context.Context, wanted uint32, seen position) (head 
 	err = ErrEmpty
 	w := r.wait(ctx, &r.items)
 	defer func() { w.end(err) }()
+	look := func() bool { return position(r.words.tail.Load()) != seen || r.words.items.closing() }
 	for err == ErrEmpty {
-		if err = w.until(func() bool {
-			return position(r.words.tail.Load()) != seen || r.words.items.closing() || r.orphaned()
-		}); err == nil {
+		if err = w.until(look, func() bool { return look() || r.orphaned() }); err == nil {
 			head, filled, seen, err = r.lookGet(ctx, wanted)
 		}
 	}

@@ -24,8 +24,9 @@ func (r *ring) waitPut(ctx context.Context, need func(tail position) uint32, wan
 	err = ErrFull
 	w := r.wait(ctx, &r.room)
 	defer func() { w.end(err) }()
+	look := func() bool { return position(r.words.head.Load()) != seen || r.words.items.closing() }
 	for err == ErrFull {
-		if err = w.until(func() bool { return position(r.words.head.Load()) != seen || r.words.items.closing() }); err == nil {
+		if err = w.until(look, look); err == nil {
 			tail, free, seen, err = r.lookPut(ctx, need, wanted)
 		}
 	}

@@ -234,8 +234,9 @@ func (p *Pipe[T]) UnmarshalCBOR(data []byte) (err error) {
 	if err = matches[T](e, kindPipe); err == nil {
 		token, err = wire.TakeFile(pt.Token, m.file.Name())
 	}
+	var state uint64
 	if err == nil {
-		if err = claimEnd(pipeWordsOf(m), pt.End); err != nil {
+		if state, err = claimEnd(pipeWordsOf(m), pt.End); err != nil {
 			_ = token.Close() // the error at hand says more
 		}
 	}
@@ -243,7 +244,7 @@ func (p *Pipe[T]) UnmarshalCBOR(data []byte) (err error) {
 		_ = m.release() // the error at hand says more
 		return err
 	}
-	p.open(m, t.Object, e, pt.End, token)
+	p.open(m, t.Object, e, pt.End, token, state)
 	wire.Undo(func() { _ = p.Close() })
 	return nil
 }

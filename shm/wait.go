@@ -43,12 +43,16 @@ type wait struct {
 
 // until returns when it is time to look again: something has changed since the
 // last look, or may have. It does the steps 51 to 55.
-func (w *wait) until(changed func() bool) error {
+//
+// Changed is the look before the sleep, quick the one that is done again and again
+// before that: it costs no more than reading a few words. Nil means that there is
+// no such look.
+func (w *wait) until(quick, changed func() bool) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
 	if w.sleeper == nil {
-		if ringBudget.Until(changed) {
+		if quick != nil && ringBudget.Until(quick) {
 			return nil
 		}
 		if w.gate != nil {
@@ -114,6 +118,6 @@ type watcher interface {
 // has the other end of a pipe.
 type others interface {
 	// watch adds their liveness to what a sleep is to watch. It reports false if
-	// that is not enough, and the sleep must be short.
+	// something could happen of which nothing that is watched tells.
 	watch(w watcher) bool
 }

@@ -68,14 +68,11 @@ func (w *way) beginSend(ctx context.Context, least, wanted uint32) (free uint32,
 	if w.words == nil {
 		return 0, w.end.errDirection()
 	}
-	if w.end.sent() {
-		return 0, errSent
-	}
 	probe.At(probe.Put32)
 	if w.spare < max(least, wanted) {
 		w.lookForRoom()
 	}
-	if w.mayGo(least) {
+	if w.mayGo(least) && !w.end.sent() {
 		return w.spare, nil
 	}
 	return w.waitSend(ctx, least)
@@ -117,6 +114,9 @@ func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err erro
 		gone := w.peerGone()
 		w.lookForRoom()
 		switch {
+		case w.end.sent():
+			w.spare = 0
+			return 0, errSent
 		case gone || w.words.items.closing():
 			w.spare = 0
 			return 0, ErrBroken
@@ -127,15 +127,17 @@ func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err erro
 		case ctx == atOnce:
 			return 0, ErrFull
 		}
-		if err := t.until(func() bool { return w.words.head.Load() != uint64(w.other) || w.stirred() }); err != nil {
+		look := func() bool { return w.words.head.Load() != uint64(w.other) || w.stirred() }
+		if err := t.until(look, look); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// stirred reports whether the other end was closed, has died or changed hands.
+// stirred reports whether the other end was closed, has died or changed hands, or
+// this one, which was sent, has arrived.
 func (w *way) stirred() bool {
-	return w.words.items.closing() || w.peerDied() || w.peerMoved()
+	return w.words.items.closing() || w.peerDied() || w.peerMoved() || w.end.sent()
 }
 
 // commitSend is steps 34 and 35.
@@ -170,14 +172,11 @@ func (w *way) beginRecv(ctx context.Context, wanted uint32) (filled uint32, err 
 	if w.words == nil {
 		return 0, w.end.errDirection()
 	}
-	if w.end.sent() {
-		return 0, errSent
-	}
 	probe.At(probe.Get42)
 	if w.spare < wanted {
 		w.lookForItems()
 	}
-	if w.spare == 0 || w.spare > w.units {
+	if w.spare == 0 || w.spare > w.units || w.end.sent() {
 		return w.waitRecv(ctx)
 	}
 	return w.spare, nil
@@ -211,6 +210,9 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 		ended = ended || w.words.items.closing()
 		w.lookForItems()
 		switch {
+		case w.end.sent(): // looked for last: what was sent since it arrived is not for us
+			w.spare = 0
+			return 0, errSent
 		case w.spare > w.units:
 			w.spare = 0
 			return 0, errPositions(w.own, w.other)
@@ -221,7 +223,8 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 		case ctx == atOnce:
 			return 0, ErrEmpty
 		}
-		if err := t.until(func() bool { return w.words.tail.Load() != uint64(w.other) || w.stirred() }); err != nil {
+		look := func() bool { return w.words.tail.Load() != uint64(w.other) || w.stirred() }
+		if err := t.until(look, look); err != nil {
 			return 0, err
 		}
 	}

@@ -85,41 +85,52 @@ func (r room) close() (err error) {
 }
 
 // hear takes one line of a guest, or its end: who is killed leaves like the
-// others. A line that does not come whole within a second is taken later.
+// others. So does who stops in the middle of a line, for a second.
 func (r room) hear(ctx context.Context, c *proc.Conn) {
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	var said line
 	switch err := c.Recv(limited, &said); {
-	case errors.Is(err, context.DeadlineExceeded):
-	case err == nil && r[c] == "":
+	case err != nil:
+		r.drop(ctx, c)
+	case r[c] == "":
 		r[c] = said.From
 		r.tell(ctx, c, line{Text: said.From + " joined"})
-	case err == nil:
-		r.tell(ctx, c, line{From: r[c], Text: said.Text})
 	default:
-		name := r[c]
-		delete(r, c)
-		_ = c.Close() // nothing is left to send
-		if name != "" {
-			r.tell(ctx, c, line{Text: name + " left"})
-		}
+		r.tell(ctx, c, line{From: r[c], Text: said.Text})
 	}
 }
 
-// tell sends to all but one. Who does not listen for a second is left out, and
-// noticed by its end.
+// drop ends the connection to a guest, and tells the others.
+func (r room) drop(ctx context.Context, c *proc.Conn) {
+	name := r[c]
+	delete(r, c)
+	_ = c.Close() // nothing is left to send
+	if name != "" {
+		r.tell(ctx, c, line{Text: name + " left"})
+	}
+}
+
+// tell sends to all but one. Who does not listen for a second has left.
 func (r room) tell(ctx context.Context, not *proc.Conn, l line) {
 	if l.From == "" {
 		fmt.Println(l.Text)
 	}
+	var deaf []*proc.Conn
 	for c, name := range r {
 		if c == not || name == "" {
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, time.Second)
-		_ = c.Send(limited, l)
+		if c.Send(limited, l) != nil {
+			deaf = append(deaf, c)
+		}
 		cancel()
+	}
+	for _, c := range deaf {
+		if _, here := r[c]; here { // who is told of one may turn out to be another
+			r.drop(ctx, c)
+		}
 	}
 }
 

@@ -213,7 +213,7 @@ func (w *waiter) sleepOnWords(words []word, deadline futex.Deadline) error {
 	}
 	err := futex.WaitV(waits, deadline)
 	if err != nil && w.ended.Load() == 0 {
-		panic("multiproc: what was waited for is no longer mapped: " + err.Error())
+		panic(errSleep(err))
 	}
 	return nil
 }

@@ -5,8 +5,11 @@ package await
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/roster"
@@ -118,8 +121,16 @@ func (s *Sleeper) sleep() {
 	}
 	words := append(s.words, futex.Watch(&s.cancelled, 0))
 	if err := futex.WaitV(words, futex.After(s.bound)); err != nil {
-		panic("multiproc: what was waited for is no longer mapped: " + err.Error())
+		panic(errSleep(err))
 	}
+}
+
+// errSleep says why the kernel has refused a sleep.
+func errSleep(err error) error {
+	if err == unix.EFAULT {
+		return fmt.Errorf("multiproc: what was waited for is no longer mapped: %w", err)
+	}
+	return fmt.Errorf("multiproc: the kernel refuses to sleep: %w", err)
 }
 
 // poll is a sleep without a thread.

@@ -2,8 +2,10 @@ package await
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -98,4 +100,37 @@ func TestSleeperWithoutThread(t *testing.T) {
 	cancel()
 	<-done
 	require.Equal(t, int32(maxThreads), threads.Load())
+}
+
+// A slow source is ready at the second look, after a bounded sleep.
+type slow struct {
+	word  atomic.Uint32
+	looks int
+}
+
+func (s *slow) Await(list *List) bool {
+	list.Watch(&s.word, 0)
+	list.Bound(time.Millisecond)
+	s.looks++
+	return s.looks > 1
+}
+
+// The kernel sleeps by its own clock, where that of package time stands still.
+func TestSleepInBubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(t.Context())
+		defer s.Stop()
+		s.Sleep(time.Millisecond)
+		ready, err := Any(t.Context(), []Source{new(slow)})
+		require.NoError(t, err)
+		require.Len(t, ready, 1)
+	})
+}
+
+// Why the kernel refuses a sleep is said as it is.
+func TestSleepRefused(t *testing.T) {
+	s := New(t.Context())
+	defer s.Stop()
+	require.PanicsWithError(t, "multiproc: the kernel refuses to sleep: invalid argument", func() { s.Sleep(math.MinInt64) })
+	require.EqualError(t, errSleep(unix.EFAULT), "multiproc: what was waited for is no longer mapped: bad address")
 }

@@ -33,23 +33,11 @@ const PollInterval = 10 * time.Millisecond
 type Deadline int64
 
 // After returns the deadline that lies d in the future.
-func After(d time.Duration) Deadline {
-	return now() + Deadline(d)
-}
+func After(d time.Duration) Deadline { return now() + Deadline(d) }
 
-// Passed reports whether the deadline lies in the past.
-func (d Deadline) Passed() bool {
-	return d != 0 && now() >= d
-}
-
-// now reads the clock without a system call: package time knows how to, but
-// counts from a moment of its own. It is ahead by what one call took: then a
-// sleep that has reached its deadline has passed it.
-func now() Deadline { return offset + Deadline(time.Since(begin)) }
-
-var begin, offset = time.Now(), kernelNow()
-
-func kernelNow() Deadline {
+// now reads the clock of the sleeps from the kernel. That of package time may be
+// another one: in a test with testing/synctest it stands still.
+func now() Deadline {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
 		panic("futex: clock_gettime: " + err.Error()) // cannot happen: the clock always exists
@@ -73,8 +61,8 @@ func WaitVSupported() bool {
 
 // Wait sleeps while *word == val, until a Wake, the deadline, a signal, or for
 // no reason at all. The error is nil in all these cases, and when the word had
-// another value to begin with; it is not nil only where sleeping is impossible,
-// which means that word is not mapped.
+// another value to begin with; it is not nil only where sleeping is impossible:
+// EFAULT means that word is not mapped.
 func Wait(word *atomic.Uint32, val uint32, deadline Deadline) error {
 	return benign(wait(word, val, deadline))
 }

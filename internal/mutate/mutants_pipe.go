@@ -70,12 +70,12 @@ var handMutants = []mutant{
 	},
 	{
 		name:  "queue: an entry is taken over while a thread of the dead one runs",
-		edits: []edit{{member, "if roster.Fence(ctx, id) != nil {\n\t\t\t\tstopping++", "if ctx == nil {\n\t\t\t\tstopping++"}},
+		edits: []edit{{member, "if !t.fence(over, i, id) {", "if over == nil {"}},
 		pkg:   shm, test: "TestQueueMemberWaitsForLateThreads", limit: hang,
 	},
 	{
 		name:  "pipe: an end that was not sent stays on its way",
-		edits: []edit{{hand, "CompareAndSwap(uint64(roster.Me())|endTransit, h.state)", "CompareAndSwap(0, h.state)"}},
+		edits: []edit{{hand, "CompareAndSwap(h.held.Load()|endTransit, h.state)", "CompareAndSwap(0, h.state)"}},
 		pkg:   shm, tags: "crash", test: "TestPipeEndStoppedAtEachStep/slots/hand-74,-the-other-end-waits-with-nothing",
 	},
 	{

@@ -48,7 +48,7 @@ var queueMutants = []mutant{
 	},
 	{
 		name:  "queue: a sleeper does not look for the last producer again",
-		edits: []edit{{ringGet, "r.words.items.closing() || r.orphaned()\n\t\t});", "r.words.items.closing()\n\t\t});"}},
+		edits: []edit{{ringGet, "return look() || r.orphaned()", "return look()"}},
 		pkg:   shm, tags: "crash", test: "TestChangeBeforeSleep/last-producer-dies-wait-51", limit: hang,
 	},
 	{

@@ -42,7 +42,8 @@ var (
 type Budget struct{ pauses atomic.Uint32 }
 
 // Until looks until done says yes, or until it is time to sleep. One processor
-// is left to whoever is to bring it about.
+// is left to whoever is to bring it about. What is counted is the pauses: done must
+// cost no more than one.
 func (b *Budget) Until(done func() bool) bool {
 	defer spinners.Add(-1)
 	if spinners.Add(1) > room {

@@ -68,6 +68,16 @@ func TestDecodeOverwrites(t *testing.T) {
 	}
 }
 
+// Nor does it leave that there when it fails, be it because of the type.
+func TestDecodeFails(t *testing.T) {
+	for _, to := range []any{new(make(chan int)), new(any(1)), &tree{Name: "full"}, new("text"), new(7)} {
+		v := reflect.ValueOf(to).Elem()
+		if Decode(&Message{Data: []byte{0xff}}, v) != nil {
+			require.True(t, v.IsZero(), "%T", to)
+		}
+	}
+}
+
 // A message shares no memory with the values on either side.
 func TestMessageIsACopy(t *testing.T) {
 	for _, in := range []any{[]int32{1, 2}, []byte("ab"), "ab", [2]byte{1, 2}, [][]byte{[]byte("ab")}} {

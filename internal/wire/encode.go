@@ -108,13 +108,29 @@ func encodeCBOR(v reflect.Value, f *form) (_ *Message, err error) {
 // Memory is bounded by the length of the data times the size of the elements of
 // the type, whatever lengths the data claims.
 func Decode(m *Message, v reflect.Value) error {
+	_, err := decode(m, v)
+	return err
+}
+
+// Open is Decode for a value that this process gives up as a whole some day:
+// closeAll closes the shared objects that were opened for it. It is nil if there
+// are none.
+func Open(m *Message, v reflect.Value) (closeAll func(), err error) {
+	opened, err := decode(m, v)
+	if len(opened) == 0 {
+		return nil, err
+	}
+	all := opened // escapes, and only here
+	return all.run, err
+}
+
+func decode(m *Message, v reflect.Value) (opened undos, err error) {
 	t := v.Type()
 	f := formOf(t)
-	if f.err != nil {
-		return f.err
-	}
 	v.SetZero() // null leaves a time as it was, and what was left out leaves a field
-	var err error
+	if f.err != nil {
+		return nil, f.err
+	}
 	switch f.kind {
 	case asBytes:
 		err = decodeBytes(m.Data, bytesOf(v), f)
@@ -123,16 +139,15 @@ func Decode(m *Message, v reflect.Value) error {
 	case asSlice:
 		err = decodeSlice(m.Data, v, f)
 	default:
-		err = decodeCBOR(m, v, f)
+		opened, err = decodeCBOR(m, v, f)
 	}
 	if err != nil {
-		return fmt.Errorf("decode %v: %w", t, err)
+		return nil, fmt.Errorf("decode %v: %w", t, err)
 	}
-	return nil
+	return opened, nil
 }
 
-func decodeCBOR(m *Message, v reflect.Value, f *form) (err error) {
-	var undo undos
+func decodeCBOR(m *Message, v reflect.Value, f *form) (undo undos, err error) {
 	good := false // stays so if a method of the value panics
 	defer func() {
 		if !good {
@@ -148,7 +163,7 @@ func decodeCBOR(m *Message, v reflect.Value, f *form) (err error) {
 	}
 	err = decMode.Unmarshal(m.Data, v.Addr().Interface())
 	good = err == nil
-	return err
+	return undo, err
 }
 
 // decodeBytes copies data to the bytes of a value or of elements. A bool that is

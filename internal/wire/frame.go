@@ -33,9 +33,10 @@ const (
 )
 
 // Send writes m, or an empty message if m is nil, as one frame. It does not
-// close m; from its success on Close takes nothing back. It blocks while the peer does not read: a deadline or Close of c ends
-// that. If it fails after it has written something (see [Conn.Written]), c is of
-// no use for sending any more. No two goroutines may send at once.
+// close m; from its success on Close takes nothing back. It blocks while the peer
+// does not read: a deadline or Close of c ends that. If it fails after it has
+// written something (see [Conn.Written]), c is of no use for sending any more. No
+// two goroutines may send at once.
 func Send(c *Conn, kind byte, m *Message) error {
 	if m == nil {
 		m = &Message{}

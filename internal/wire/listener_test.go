@@ -114,6 +114,20 @@ func TestListenLockIsAnotherFile(t *testing.T) {
 	require.NoFileExists(t, dir+"/elsewhere")
 }
 
+// Root takes over the lock that a dead process of any user has left.
+func TestListenLockOfAnotherUser(t *testing.T) {
+	dir := t.TempDir()
+	name := dir + "/.multiproc-lock-socket"
+	require.NoError(t, os.WriteFile(name, nil, 0o600))
+	if os.Geteuid() == 0 {
+		require.NoError(t, os.Chown(name, 12345, -1))
+	}
+	l, err := Listen(dir+"/socket", 1)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.NoFileExists(t, name)
+}
+
 // Of many that listen at once, where a dead one has left its socket, one wins. It
 // can be called.
 func TestListenAtOnce(t *testing.T) {

@@ -59,8 +59,8 @@ func lock(name string) (_ *os.File, err error) {
 	switch err := unix.Fstat(fd, &st); {
 	case err != nil:
 		return nil, err
-	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != 0 || int(st.Uid) != os.Geteuid():
-		return nil, errors.New("it is not an empty file of this user")
+	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != 0 || os.Geteuid() != 0 && int(st.Uid) != os.Geteuid():
+		return nil, errors.New("it is not an empty file of this user") // root may remove everybody's
 	case st.Nlink == 0:
 		return nil, unix.EWOULDBLOCK
 	}
