@@ -8,8 +8,8 @@ HISTORY ?= 60s
 KILLS  ?= 10000
 STRIDE ?= 1
 
-CRASH  := ./internal/probe/ ./internal/roster/ ./shm/ ./sync/
-STRESS := ./internal/roster/ ./shm/ ./sync/
+CRASH  := ./internal/probe/ ./internal/roster/ ./proc/ ./shm/ ./sync/
+STRESS := ./internal/chunk/ ./internal/roster/ ./proc/ ./shm/ ./sync/
 LINTER := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 # need PROGRAM PACKAGE: a target that lacks its tool fails and says how to get it.
@@ -40,6 +40,10 @@ race: ## run all tests under the race detector
 	$(call need,gcc,gcc)
 	CGO_ENABLED=1 $(GOTEST) -race ./...
 
+.PHONY: progress
+progress: ## test the bars on a terminal, which are a module of their own
+	cd progress && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 .PHONY: crash
 crash: ## kill processes at every probe point and see the others go on
 	$(GOTEST) -tags crash $(CRASH)
@@ -49,7 +53,7 @@ stress: ## kill processes at every machine instruction (STRIDE=3: a third), and 
 	MULTIPROC_KILLS=$(KILLS) MULTIPROC_STRIDE=$(STRIDE) $(GOTEST) -count=1 -v -timeout 30m -tags stress -run '^TestStress' $(STRESS)
 
 .PHONY: mutate
-mutate: ## break the code in some eighty ways and see the tests notice (6 minutes)
+mutate: ## break the code in some hundred ways and see the tests notice (6 minutes)
 	$(GO) run ./internal/mutate
 
 .PHONY: history
@@ -76,6 +80,7 @@ lint: bin/golangci-lint ## vet, house rules, golangci-lint, go.mod is tidy
 	bin/golangci-lint run
 	cd verify && ../bin/golangci-lint run -c ../.golangci.yml
 	cd bench && ../bin/golangci-lint run -c ../.golangci.yml
+	cd progress && ../bin/golangci-lint run -c ../.golangci.yml
 	$(GO) mod tidy -diff
 
 bin/golangci-lint: tools/go.mod tools/go.sum

@@ -1,6 +1,7 @@
 // Package examples_test runs each example as a user does, and compares what it
 // prints with output.txt beside it, or with unordered.txt, whose lines may come
-// in any order.
+// in any order. Its standard error is empty, or what the regular expression in
+// stderr.txt says.
 package examples_test
 
 import (
@@ -91,9 +92,14 @@ func requireOutput(t *testing.T, example string, cmd *exec.Cmd) {
 	cmd.Stderr = &stderr
 	got, err := cmd.Output()
 	require.NoError(t, err, "%s", &stderr)
-	require.Empty(t, stderr.String())
-
-	want, err := os.ReadFile(filepath.Join(example, "output.txt"))
+	want, err := os.ReadFile(filepath.Join(example, "stderr.txt"))
+	if errors.Is(err, fs.ErrNotExist) {
+		require.Empty(t, stderr.String())
+	} else {
+		require.NoError(t, err)
+		require.Regexp(t, strings.TrimSpace(string(want)), stderr.String())
+	}
+	want, err = os.ReadFile(filepath.Join(example, "output.txt"))
 	if errors.Is(err, fs.ErrNotExist) {
 		want, err = os.ReadFile(filepath.Join(example, "unordered.txt"))
 		want, got = sorted(want), sorted(got)

@@ -28,9 +28,17 @@ var (
 	errNoFunction = errors.New("no function is registered under this name in the child: is Register called in a package-level variable?")
 )
 
+var (
+	// control is the socket to the parent, for the main goroutine to send on.
+	control atomic.Pointer[wire.Conn]
+
+	// orders is what a worker of a pool does with its parent's frames.
+	orders atomic.Pointer[func(kind byte, m *wire.Message)]
+)
+
 // runChild is a child's whole life: take the order, run the function, answer.
 // It returns the exit code.
-func runChild(control int) int {
+func runChild(socket int) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	end := &ending{cancel: cancel}
 	obedient := make(chan struct{})
@@ -38,7 +46,7 @@ func runChild(control int) int {
 		end.obeySignals()
 		close(obedient)
 	}()
-	conn, err := wire.NewConn(control)
+	conn, err := wire.NewConn(socket)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "proc: control socket:", err)
 		return exitError
@@ -49,6 +57,7 @@ func runChild(control int) int {
 		dieOf(unix.SIGTERM) // the parent has changed its mind, or has gone
 	}
 	self.Store(&identity{Info: Info{Name: o.Name, Pid: os.Getpid()}, parent: &o.Parent})
+	control.Store(conn)
 	nameProcess(o.Func)
 	go lifeline(conn, end)
 
@@ -107,13 +116,19 @@ func (e *ending) ask() {
 // parent-death signal that this doubles.
 func lifeline(conn *wire.Conn, e *ending) {
 	for {
-		_, m, err := wire.Recv(conn)
+		kind, m, err := wire.Recv(conn)
 		if err != nil {
 			break
 		}
-		m.Close() // of a later version
+		if handle := orders.Load(); handle != nil {
+			(*handle)(kind, m)
+		}
+		m.Close()
 	}
 	e.ask()
+	if handle := orders.Load(); handle != nil {
+		(*handle)(frameNone, nil)
+	}
 	_ = conn.AwaitClose() // an error means as much
 	dieOf(unix.SIGKILL)
 }
@@ -144,8 +159,8 @@ func dieOf(s unix.Signal) {
 // not nil. A panic is caught: this process ends, but the parent gets to know
 // why. Locks that were not released on the way stay with the dead.
 func perform(ctx context.Context, conn *wire.Conn, name string, arg *wire.Message) (result *wire.Message, f *failure) {
-	run := programs[name]
-	if run == nil {
+	fn := programs[name]
+	if fn == nil {
 		text := failureOf(fmt.Errorf("start %q: %w", name, errNoFunction))
 		return nil, &text
 	}
@@ -166,7 +181,7 @@ func perform(ctx context.Context, conn *wire.Conn, name string, arg *wire.Messag
 			os.Exit(answer(conn, nil, f))
 		}
 	}()
-	result, err := run(ctx, arg)
+	result, err := fn.run(ctx, arg)
 	returned = true
 	if err != nil {
 		text := failureOf(err)

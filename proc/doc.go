@@ -26,6 +26,17 @@
 // that is not handed over. In return it can be killed, and takes nothing along:
 // not its parent, not the locks it held, not what others wait for.
 //
+// Many runs of functions are better given to a pool of processes that wait for
+// them:
+//
+//	pool, err := proc.NewPool(ctx, nil)
+//	...
+//	squares, err := square.Map(ctx, pool, []int{2, 3, 6, 7}, nil)
+//	...
+//	err = pool.Close()
+//
+// See [Pool], [Func.Map] and its like, and [For].
+//
 // # What a child has
 //
 // Package-level variables are as initialisation left them: what the function

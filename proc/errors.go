@@ -38,12 +38,9 @@ type ExitError struct {
 
 // Error describes the end.
 func (e *ExitError) Error() string {
-	how := fmt.Sprintf("ended with status %d before its function returned", e.Code)
-	switch {
-	case e.Lost:
+	how := howEnded(e.Code)
+	if e.Lost {
 		how = "has ended, and another part of this program took its exit code"
-	case e.Code < 0:
-		how = fmt.Sprintf("was ended by signal %d (%v)", -e.Code, syscall.Signal(-e.Code))
 	}
 	if e.Err != nil {
 		return fmt.Sprintf("proc: %s (pid %d) %s: %v", e.Name, e.Pid, how, e.Err)
@@ -51,12 +48,21 @@ func (e *ExitError) Error() string {
 	return fmt.Sprintf("proc: %s (pid %d) %s", e.Name, e.Pid, how)
 }
 
+// howEnded puts an exit code into words.
+func howEnded(code int) string {
+	if code < 0 {
+		return fmt.Sprintf("was ended by signal %d (%v)", -code, syscall.Signal(-code))
+	}
+	return fmt.Sprintf("ended with status %d before its function returned", code)
+}
+
 // Unwrap returns why the process was ended.
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // A RemoteError is an error that a function returned in another process. It
 // unwraps to those of the well-known errors, such as context.Canceled or
-// fs.ErrNotExist, and to the error number that the original unwraps to.
+// fs.ErrNotExist, to the error number, and to the error of a registered type (see
+// [RegisterError]) that the original unwraps to.
 type RemoteError struct {
 	Name string // of the process
 	Pid  int    // of the process
@@ -101,6 +107,9 @@ type failure struct {
 	Stack string
 	Known []int // indexes into wellKnown
 	Errno int   // 0 if there is none among the causes
+
+	Registered string // name of a registered error among the causes
+	Body       []byte // that error, encoded
 }
 
 // wellKnown are the errors that keep their identity on the way. Both sides are
@@ -128,6 +137,7 @@ func failureOf(v any) failure {
 	if errors.As(err, &errno) {
 		f.Errno = int(errno)
 	}
+	f.Registered, f.Body = encodeError(err)
 	return f
 }
 
@@ -141,6 +151,9 @@ func (f *failure) error(name string, pid int) error {
 	}
 	if f.Errno != 0 {
 		known = append(known, syscall.Errno(f.Errno))
+	}
+	if err := decodeError(f.Registered, f.Body); err != nil {
+		known = append(known, err)
 	}
 	if f.Panic {
 		return &PanicError{Name: name, Pid: pid, Value: f.Text, Stack: f.Stack, known: known}

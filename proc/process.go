@@ -26,6 +26,9 @@ type Process struct {
 	pidfd *os.File
 	conn  *wire.Conn
 
+	sending sync.Mutex                                   // one frame at a time
+	handle  func(p *Process, kind byte, m *wire.Message) // frames of a pool's worker; may be nil
+
 	ending sync.Once  // the first Terminate or end of the context
 	cause  error      // why we ended it; under mu
 	mu     sync.Mutex // guards cause, timer and, after the end, the result
@@ -84,9 +87,12 @@ func (p *Process) watch(ctx context.Context, o order, arg *wire.Message) {
 }
 
 // converse sends what the child needs and takes what it answers. A child that
-// cannot get its argument is killed: it would wait for it for ever.
+// cannot get its argument is killed: it would wait for it for ever. So is one that
+// cannot be heard any more.
 func (p *Process) converse(o order, arg *wire.Message) {
+	p.sending.Lock()
 	err := sendOrder(p.conn, o, arg)
+	p.sending.Unlock()
 	arg.Close()
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
 		return // the child has gone, or is being ended: its exit code tells more
@@ -98,7 +104,14 @@ func (p *Process) converse(o order, arg *wire.Message) {
 	}
 	for {
 		kind, m, err := wire.Recv(p.conn)
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			return
+		case err != nil: // what it goes on to send would be lost, and it would wait for answers
+			if p.failure == nil {
+				p.failure = fmt.Errorf("proc: %s (pid %d): receive what it sends: %w", p.name, p.pid, err)
+			}
+			p.Kill()
 			return
 		}
 		switch kind {
@@ -112,9 +125,20 @@ func (p *Process) converse(o order, arg *wire.Message) {
 			}
 			m.Close()
 		default:
-			m.Close() // of a later version
+			if p.handle != nil {
+				p.handle(p, kind, m)
+			}
+			m.Close()
 		}
 	}
+}
+
+// send sends a frame to a worker of a pool. It blocks while that does not read,
+// until it has ended.
+func (p *Process) send(kind byte, m *wire.Message) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	return wire.Send(p.conn, kind, m)
 }
 
 func sendOrder(conn *wire.Conn, o order, arg *wire.Message) error {
@@ -188,10 +212,15 @@ func (p *Process) ExitCode() (code int, ended bool) {
 	return p.code, true
 }
 
-// Join waits until the process has ended, or ctx has; the end of ctx does not
-// end the process. The error is nil if the function returned without one and
-// the exit code is 0. Otherwise it is the context's error, a [*RemoteError], a
-// [*PanicError] or an [*ExitError]. Join may be called any number of times.
+// Join waits until the process has ended, or ctx has: then the error is the
+// context's, and the process goes on. Otherwise the error is that of the function, a [*RemoteError]
+// or [*PanicError], or an [*ExitError] for an exit code that is not 0. Join may be
+// called any number of times.
+//
+// The error is nil if the function returned without one; and if the process
+// ended with status 0 in another way: the function called os.Exit(0), or did not
+// run at all because the child's main ended before it came to [Main]. Only Result
+// tells these apart.
 func (p *Process) Join(ctx context.Context) error {
 	if p.closed.Load() {
 		return fmt.Errorf("proc: join %s: %w", p.name, ErrClosed)

@@ -16,15 +16,18 @@ type None struct{}
 
 // A Func is a registered function: it can be run in a process of its own.
 type Func[A, R any] struct {
-	name string
+	name     string
+	function *function
+	encode   func(A, []byte) (encoded, error)
+	decode   func(*wire.Message) (R, func(), error)
 }
 
-// A program is a registered function without its types: it takes an encoded
-// argument and gives an encoded result.
-type program func(ctx context.Context, arg *wire.Message) (*wire.Message, error)
-
-// programs is written by package initialisation only.
-var programs = map[string]program{}
+// programs are the registered functions by name, tasks by what names them in a
+// pool. Both are written by package initialisation only.
+var (
+	programs = map[string]*function{}
+	tasks    = map[uint64]*function{}
+)
 
 // mainCalled tells that a child of this program would come to Main.
 var mainCalled atomic.Bool
@@ -56,23 +59,12 @@ func Register[A, R any](name string, fn func(ctx context.Context, arg A) (R, err
 			panic(fmt.Sprintf("proc: Register %q: the %s cannot travel: %v", name, what, err))
 		}
 	}
-	programs[name] = func(ctx context.Context, m *wire.Message) (*wire.Message, error) {
-		var arg A
-		if err := wire.Decode(m, reflect.ValueOf(&arg).Elem()); err != nil {
-			return nil, fmt.Errorf("decode the argument of %s: %w", name, err)
-		}
-		m.Close()
-		result, err := fn(ctx, arg)
-		if err != nil {
-			return nil, err
-		}
-		encoded, err := wire.Encode(reflect.ValueOf(&result).Elem())
-		if err != nil {
-			return nil, fmt.Errorf("encode the result of %s: %w", name, err)
-		}
-		return encoded, nil
+	f := newFunction(name, fn)
+	if other := tasks[f.id]; other != nil {
+		panic(fmt.Sprintf("proc: the function names %q and %q have the same hash: rename one", name, other.name))
 	}
-	return &Func[A, R]{name: name}
+	programs[name], tasks[f.id] = f, f
+	return &Func[A, R]{name: name, function: f, encode: encoder[A](), decode: decoder[R]()}
 }
 
 // RegisterTask is [Register] for a function without a result.

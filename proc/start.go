@@ -30,6 +30,9 @@ type Options struct {
 	//
 	// The default is 5 seconds.
 	Grace time.Duration
+
+	stderr *os.File                                     // instead of this process's own
+	handle func(p *Process, kind byte, m *wire.Message) // see Process
 }
 
 const defaultGrace = 5 * time.Second
@@ -84,7 +87,7 @@ func start(ctx context.Context, fn string, arg *wire.Message, o *Options) (*Proc
 	if o == nil {
 		o = &Options{}
 	}
-	p := &Process{name: o.Name, grace: o.Grace, done: make(chan struct{})}
+	p := &Process{name: o.Name, grace: o.Grace, handle: o.handle, done: make(chan struct{})}
 	if p.name == "" {
 		p.name = nextName()
 	}
@@ -98,7 +101,7 @@ func start(ctx context.Context, fn string, arg *wire.Message, o *Options) (*Proc
 	if err != nil {
 		return nil, err
 	}
-	err = p.exec(theirs, fn)
+	err = p.exec(theirs, fn, o.stderr)
 	_ = theirs.Close() // the child has its own
 	if err != nil {
 		_ = ours.Close() // the error at hand says more
@@ -114,7 +117,7 @@ func start(ctx context.Context, fn string, arg *wire.Message, o *Options) (*Proc
 // It runs on the keeper's thread: the parent-death signal follows the thread
 // that started the child, and that one ends with this process. The signal is
 // the net under the lifeline, for a child that is stopped and reads nothing.
-func (p *Process) exec(control *os.File, fn string) error {
+func (p *Process) exec(control *os.File, fn string, stderr *os.File) error {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
@@ -124,11 +127,14 @@ func (p *Process) exec(control *os.File, fn string) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	if stderr == nil {
+		stderr = os.Stderr
+	}
 	argv := []string{fmt.Sprintf("%s: %s (%s)", filepath.Base(executable), fn, p.name)}
 	pidfd := -1
 	attr := &syscall.ProcAttr{
 		Env:   append([]string{inherit.Environ(inherit.Inherited{Control: 3, Roster: 4})}, os.Environ()...), // the first of a name counts
-		Files: []uintptr{null.Fd(), os.Stdout.Fd(), os.Stderr.Fd(), control.Fd(), roster.File().Fd()},
+		Files: []uintptr{null.Fd(), os.Stdout.Fd(), stderr.Fd(), control.Fd(), roster.File().Fd()},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
 	}
 	roster.OnKeeper(func() {

@@ -19,6 +19,9 @@ import (
 	"github.com/go-multiproc/multiproc/internal/wire"
 )
 
+// fixed are the seals of a segment.
+const fixed = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+
 // forge makes a memfd of size bytes that begins with page, with these seals.
 func forge(t testing.TB, page []byte, size int64, seals int) *os.File {
 	fd, err := unix.MemfdCreate("forged", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)

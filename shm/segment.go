@@ -2,11 +2,15 @@ package shm
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/memfd"
 	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
@@ -72,9 +76,12 @@ func create(name string, size int, objects ...entry) (*mapping, error) {
 		return nil, fmt.Errorf("%w: %d bytes", ErrSize, size)
 	}
 	total := int64(headerSize + size)
-	f, err := newMemfd(name, total)
+	f, err := memfd.New(name, total)
 	if err != nil {
 		return nil, err
+	}
+	if err := memfd.Seal(f, unix.F_SEAL_SEAL); err != nil { // a peer must not seal it against writing
+		return nil, errors.Join(fmt.Errorf("seal the seals: %w", err), f.Close())
 	}
 	h := header{Version: version, Objects: uint32(len(objects)), Size: uint64(total), Roster: roster.TableID()}
 	copy(h.Magic[:], magic)

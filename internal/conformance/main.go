@@ -1,6 +1,7 @@
 // Command conformance writes docs/conformance.md: for each test case of
-// CPython's multiprocessing, what has become of it here. It puts together the
-// list of cases in cases.txt and the comments above our tests:
+// CPython's multiprocessing, and of its executor of processes, what has become
+// of it here. It puts together the list of cases in cases.txt and the comments
+// above our tests:
 //
 //	// Python: _TestArray.test_array
 //	// Python: _TestLock.test_lock — differs: Unlock of an unlocked lock panics

@@ -9,7 +9,7 @@ const head = `<!-- Written by internal/conformance: make docs. Do not edit. -->
 
 # Conformance
 
-What has become of each test case of CPython's multiprocessing (` + "`Lib/test/_test_multiprocessing.py`" + `, version 3.13). A case is re-created by its behaviour, in Go's form and in words of our own: a context where Python takes a time-out, an error where it raises an exception. The test says above its name which case it is, and this page is written from these comments.
+What has become of each test case of CPython's multiprocessing (` + "`Lib/test/_test_multiprocessing.py`" + `, version 3.13), and of those of ` + "`Lib/test/test_concurrent_futures`" + ` that are about its executor of processes. A case is re-created by its behaviour, in Go's form and in words of our own: a context where Python takes a time-out, an error where it raises an exception. The test says above its name which case it is, and this page is written from these comments.
 
 - **done**: our test shows the same behaviour.
 - **differs**: our test shows another behaviour, on purpose; the reason stands beside it.

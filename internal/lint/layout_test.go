@@ -101,7 +101,7 @@ func TestLayoutOfStructs(t *testing.T) {
 			require.Equal(t, byteRows(st, sizes), rows, name)
 		}
 	}
-	for _, dir := range []string{"internal/roster", "sync", "shm", "proc"} {
+	for _, dir := range []string{"internal/roster", "internal/chunk", "sync", "shm", "proc"} {
 		for _, name := range src.load(t, dir).hosted() {
 			require.True(t, described[dir+"."+name], "docs/layout.md does not describe %s.%s", dir, name)
 		}
@@ -153,7 +153,7 @@ func TestLayoutOfCBOR(t *testing.T) {
 			listed[name] = append(listed[name], row[1])
 		}
 	}
-	require.Len(t, listed, 7)
+	require.Len(t, listed, 8)
 	for name, keys := range listed {
 		var fields []string
 		for f := range src.lookupStruct(t, name).Fields() {

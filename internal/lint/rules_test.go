@@ -15,10 +15,10 @@ const modulePath = "github.com/go-multiproc/multiproc/"
 // from layers below its own; tests, which may stand outside their package, may
 // look up. A name that ends in a slash means all packages below it.
 var layers = [][]string{
-	{"internal/barrier", "internal/check", "internal/conformance", "internal/futex", "internal/inherit", "internal/lint", "internal/machine", "internal/mutate", "internal/pause", "internal/plain", "internal/probe", proctest},
+	{"internal/barrier", "internal/check", "internal/conformance", "internal/futex", "internal/inherit", "internal/lint", "internal/machine", "internal/memfd", "internal/mutate", "internal/pause", "internal/plain", "internal/probe", proctest},
 	{"internal/roster", "internal/spin", "internal/verification", "internal/wire"},
 	{"internal/await"},
-	{"sync"},
+	{"internal/chunk", "sync"},
 	{"shm"},
 	{"proc"},
 	{"cmd/", "examples/"},

@@ -29,7 +29,7 @@ const usualLimit = 20 * time.Second
 // of a second otherwise.
 const hang = 5 * time.Second
 
-var mutants = slices.Concat(lockMutants, heirMutants, rosterMutants, queueMutants, pipeMutants, handMutants)
+var mutants = slices.Concat(lockMutants, heirMutants, rosterMutants, queueMutants, pipeMutants, handMutants, poolMutants)
 
 const (
 	word    = "sync/word.go"

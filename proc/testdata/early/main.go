@@ -1,4 +1,4 @@
-// Early starts a process where it must not. The environment says where: EARLY
+// Early starts a process, and a pool, where it must not. The environment says where: EARLY
 // is init, before or never. It says how that went, in one line; if a child came
 // this far it would say so as well, and would start a child of its own.
 package main
@@ -39,8 +39,12 @@ func start(where string) {
 		fmt.Println(err)
 	}
 	c, err := task.Start(context.Background(), struct{}{}, nil)
-	fmt.Println(err, errors.Is(err, proc.ErrNoMain))
+	p, poolErr := proc.NewPool(context.Background(), &proc.PoolOptions{Workers: 1})
+	fmt.Println(err, errors.Is(err, proc.ErrNoMain), errors.Is(poolErr, proc.ErrNoMain))
 	if err == nil {
 		<-c.Done()
+	}
+	if poolErr == nil {
+		_ = p.Terminate()
 	}
 }

@@ -1,0 +1,387 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/go-multiproc/multiproc/internal/chunk"
+	"github.com/go-multiproc/multiproc/internal/wire"
+)
+
+// MapOptions tune one call. Nil means the defaults.
+type MapOptions struct {
+	// Chunk is how many inputs a worker gets at a time, at most 4096.
+	//
+	// By default they are measured, and a chunk takes about 2 ms; one input at
+	// first.
+	Chunk int
+
+	// KeepGoing has Map run all inputs, whatever fails, and then return
+	// TaskErrors. Otherwise the first error ends it. Stream and MapUnordered
+	// always go on: their loop can end them.
+	KeepGoing bool
+
+	// Retries and Timeout are as in PoolOptions, for the tasks of this call. 0 means
+	// those of the pool, -1 none.
+	Retries int
+	Timeout time.Duration
+
+	// Window is how many inputs may be under way: taken from the input, and their
+	// results not yet given to the caller.
+	//
+	// By default as many as keep the workers busy: 8 for each of them, or four
+	// chunks if that is more. Of Map, whose inputs lie in memory anyway, 65536.
+	Window int
+
+	// Progress is called when outcomes have come, by the goroutine that made the
+	// call, and with Done equal to Total when all have. A call that fails ends
+	// without that. It must not close the pool: Close waits for the call, which
+	// waits for Progress.
+	Progress func(Progress)
+}
+
+// check returns an error that names an option that is out of range.
+func (o *MapOptions) check() error {
+	switch {
+	case o.Chunk < 0 || o.Chunk > chunk.MaxItems:
+		return fmt.Errorf("chunks of %d inputs: out of range, which is from 0 to %d", o.Chunk, chunk.MaxItems)
+	case o.Window < 0:
+		return fmt.Errorf("a window of %d inputs: out of range, which is from 0 up", o.Window)
+	case o.Retries < -1:
+		return fmt.Errorf("%d retries: out of range, which is from -1 up", o.Retries)
+	case o.Timeout < -1:
+		return fmt.Errorf("a time limit of %v: out of range; -1 means none", o.Timeout)
+	}
+	return nil
+}
+
+// A Progress is how far a call has come.
+type Progress struct {
+	Done  int // inputs with an outcome
+	Total int // of how many; -1 while that is not known
+}
+
+// A Result is the outcome of one input.
+type Result[R any] struct {
+	Index int   // of the input, from 0
+	Value R     // what the function returned
+	Err   error // a *TaskError, or nil
+}
+
+// Map runs the function in the pool once for each element of in, and returns the
+// results in the same order. Shared objects in an argument are open in the worker
+// until that task has returned; those in a result belong to the caller. Those in
+// results that the caller does not get are closed.
+//
+// At the first error it cancels the rest and returns that error, a [*TaskError];
+// with KeepGoing all results that there are and [TaskErrors]. When ctx ends it
+// returns the context's cause. In both cases what was not begun never is, and
+// tasks under way are cancelled: their contexts end, and workers that do not
+// return within the pool's Grace are killed. Map does not wait for that.
+func (f *Func[A, R]) Map(ctx context.Context, p *Pool, in []A, o *MapOptions) (out []R, err error) {
+	var tuned MapOptions
+	if o != nil {
+		tuned = *o
+	}
+	if tuned.Window == 0 {
+		tuned.Window = mapWindow // they lie in memory anyway
+	}
+	c, err := f.begin(ctx, p, &tuned, &job{})
+	if err != nil {
+		return nil, err
+	}
+	c.total = len(in)
+	var opened closers
+	defer func() {
+		if out == nil {
+			opened.close()
+		}
+	}()
+	results := make([]R, len(in))
+	var failed TaskErrors
+	block := max(1, min(mapBlock, tuned.Window/4)) // there are others under way when one is fed
+	err = c.run(slices.Values(in), block, func(r outcome[R]) bool {
+		if r.Err == nil {
+			results[r.Index] = r.Value
+			opened.add(r.closeAll)
+			return true
+		}
+		failed = append(failed, r.Err.(*TaskError))
+		return c.keepGoing
+	})
+	switch {
+	case len(failed) > 0 && !c.keepGoing:
+		return nil, failed[0]
+	case err != nil:
+		return nil, err
+	case len(failed) > 0:
+		slices.SortFunc(failed, func(a, b *TaskError) int { return a.Index - b.Index })
+		return results, failed
+	}
+	return results, nil
+}
+
+// mapWindow is how many inputs of Map may be under way, and mapBlock how many are
+// handed over at a time.
+const (
+	mapWindow = 1 << 16
+	mapBlock  = 1 << 10
+)
+
+// closers close shared objects that the caller may not get.
+type closers []func()
+
+// add adds what may be nil.
+func (c *closers) add(closeAll func()) {
+	if closeAll != nil {
+		*c = append(*c, closeAll)
+	}
+}
+
+func (c closers) close() {
+	for _, closeAll := range c {
+		closeAll()
+	}
+}
+
+// MapUnordered runs the function in the pool for each value of in, and gives the
+// results as they come. Its error is in the last one if the whole call has
+// failed: its Index is -1, and Err the context's cause or ErrPoolTerminated.
+//
+// The input is read by a goroutine of its own, no further than Window allows.
+// Ending the loop cancels the rest. The input is then asked for no more; an
+// input that waits for something is not waited for. If the input panics, so does
+// the loop, with an error that has its stack; if it calls runtime.Goexit, so does
+// the loop. The loop must not close the pool: Close waits for the call, which waits
+// for the loop.
+func (f *Func[A, R]) MapUnordered(ctx context.Context, p *Pool, in iter.Seq[A], o *MapOptions) iter.Seq[Result[R]] {
+	return func(yield func(Result[R]) bool) {
+		c, err := f.begin(ctx, p, o, &job{eager: true})
+		if err == nil {
+			err = c.run(in, 1, func(r outcome[R]) bool { return yield(r.Result) })
+		}
+		if err != nil && err != errEnough {
+			yield(Result[R]{Index: -1, Err: err})
+		}
+	}
+}
+
+// Stream is MapUnordered in the order of the inputs. An error is that of the
+// input at this place, a [*TaskError], and the loop may go on; or it is the end.
+// A result that is not there yet keeps those behind it back, and Window counts
+// them.
+func (f *Func[A, R]) Stream(ctx context.Context, p *Pool, in iter.Seq[A], o *MapOptions) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		early := make(map[int]outcome[R])
+		defer func() {
+			for _, r := range early {
+				r.drop()
+			}
+		}()
+		next := 0
+		c, err := f.begin(ctx, p, o, &job{eager: true})
+		if err == nil {
+			c.ordered = true
+			err = c.run(in, 1, func(r outcome[R]) bool {
+				early[r.Index] = r
+				for {
+					r, ok := early[next]
+					if !ok {
+						return true
+					}
+					delete(early, next)
+					next++
+					c.job.done(1)
+					if !yield(r.Value, r.Err) {
+						return false
+					}
+				}
+			})
+		}
+		if err != nil && err != errEnough {
+			var none R
+			yield(none, err)
+		}
+	}
+}
+
+// An outcome is a result that is not the caller's yet.
+type outcome[R any] struct {
+	Result[R]
+	closeAll func() // closes the shared objects in the value; nil: there are none
+}
+
+// drop is for an outcome that the caller does not get.
+func (r outcome[R]) drop() {
+	if r.closeAll != nil {
+		r.closeAll()
+	}
+}
+
+// A call is one job, with its types.
+type call[A, R any] struct {
+	job       *job
+	encode    func(A, []byte) (encoded, error)
+	decode    func(*wire.Message) (R, func(), error)
+	progress  func(Progress)
+	keepGoing bool
+	ordered   bool // the caller says itself what it has done with
+	total     int  // of inputs, if it is known
+	count     int  // of outcomes
+	reported  Progress
+}
+
+// begin starts j, of which the caller has set what is particular to it.
+func (f *Func[A, R]) begin(ctx context.Context, p *Pool, o *MapOptions, j *job) (*call[A, R], error) {
+	if o == nil {
+		o = &MapOptions{}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("proc: %s in a pool: %w", f.name, err)
+	}
+	j.fn, j.chunk, j.window, j.timeout, j.retries = f.function, o.Chunk, o.Window, p.o.TaskTimeout, p.o.Retries
+	if o.Timeout != 0 {
+		j.timeout = max(o.Timeout, 0)
+	}
+	if o.Retries != 0 {
+		j.retries = max(o.Retries, 0)
+	}
+	if err := p.start(ctx, j); err != nil {
+		return nil, err
+	}
+	return &call[A, R]{
+		job: j, encode: f.encode, decode: f.decode, progress: o.Progress,
+		keepGoing: o.KeepGoing, total: unknownTotal, reported: Progress{Done: -1},
+	}, nil
+}
+
+// errEnough means that the caller wants no more.
+var errEnough = fmt.Errorf("proc: the loop has ended: %w", ErrTaskCancelled)
+
+// run feeds the job with inputs, in blocks, and calls yield for each outcome in
+// this goroutine, until all have come or yield wants no more.
+func (c *call[A, R]) run(in iter.Seq[A], block int, yield func(outcome[R]) bool) error {
+	j := c.job
+	f := &feeder[A, R]{call: c, block: block, ended: make(chan struct{})}
+	defer func() {
+		j.abandon()
+		if c.total != unknownTotal { // they lie in memory, which the caller may change now
+			<-f.ended
+		}
+	}()
+	go f.feed(in)
+	var inbox []delivery
+	for {
+		clear(inbox)
+		var err error
+		inbox, err = j.take(context.Background(), inbox[:0]) // the end of the call's context stops the job
+		f.check()
+		if err != nil {
+			return err
+		}
+		if len(inbox) == 0 {
+			c.report() // it may be known only now that this was all
+			return nil
+		}
+		items := 0
+		for n, d := range inbox {
+			items += d.items
+			if !c.each(d, yield) {
+				closeAll(inbox[n+1:])
+				return errEnough
+			}
+		}
+		if !c.ordered {
+			j.done(items)
+		}
+		c.count += items
+		c.report()
+	}
+}
+
+// abandon says that the caller takes no more, which may be because it has all.
+func (j *job) abandon() {
+	j.stop(errEnough)
+	j.pool.mu.Lock()
+	defer j.pool.mu.Unlock()
+	closeAll(j.inbox)
+	j.inbox = nil
+}
+
+// report says how far the call has come, if that is news.
+func (c *call[A, R]) report() {
+	if c.progress == nil {
+		return
+	}
+	if now := (Progress{Done: c.count, Total: c.known()}); now != c.reported {
+		c.reported = now
+		c.progress(now)
+	}
+}
+
+// known returns how many inputs there are.
+func (c *call[A, R]) known() int {
+	if c.total != unknownTotal {
+		return c.total
+	}
+	c.job.pool.mu.Lock()
+	defer c.job.pool.mu.Unlock()
+	return c.job.total
+}
+
+// each calls yield for each outcome of a delivery.
+func (c *call[A, R]) each(d delivery, yield func(outcome[R]) bool) bool {
+	defer d.close()
+	var m wire.Message
+	var r, none outcome[R] // one for all: each would be an allocation
+	rest, sent := d.results, d.sent
+	for i := range d.items {
+		err := d.err
+		r = none
+		r.Index = d.first + i
+		if err == nil {
+			var kind chunk.Kind
+			if kind, m.Data, rest, err = chunk.Next(rest); err == nil {
+				beside := &m
+				if kind.Sent() {
+					if len(sent) == 0 {
+						beside = nil // the worker has changed its mind while its record was copied
+					} else {
+						beside, sent = sent[0], sent[1:]
+					}
+				}
+				switch {
+				case beside == nil:
+					err = fmt.Errorf("%w: a result that was not sent", chunk.ErrCorrupt)
+				case kind.Failed():
+					err = c.failure(beside, d)
+				default:
+					r.Value, r.closeAll, err = c.decode(beside)
+				}
+			}
+		}
+		if err != nil {
+			r.Err = &TaskError{Func: c.job.fn.name, Index: r.Index, Worker: d.worker, Attempts: d.attempts, Err: err}
+		}
+		if !yield(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// failure rebuilds the error of a task.
+func (c *call[A, R]) failure(m *wire.Message, d delivery) error {
+	var f failure
+	if err := wire.Decode(m, reflect.ValueOf(&f).Elem()); err != nil {
+		return fmt.Errorf("the error does not fit its place: %w", err)
+	}
+	return f.error(workerName(d.worker), d.pid)
+}

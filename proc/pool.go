@@ -1,0 +1,353 @@
+package proc
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-multiproc/multiproc/internal/chunk"
+)
+
+// PoolOptions tune NewPool. Nil means the defaults.
+type PoolOptions struct {
+	// Workers is how many processes work, at most 1000. Each of them has its share
+	// of the processors as its GOMAXPROCS, at least one.
+	//
+	// The default is runtime.GOMAXPROCS(0).
+	Workers int
+
+	// Init runs in each worker before its first task, and Exit after its last
+	// one, unless it dies or a task of it panics: see [Func.With]. If Init fails, the
+	// pool does. An error of Exit is what Close returns. An Exit that is not over after Grace is
+	// asked to end, and after Grace once more its worker is killed.
+	//
+	// State that tasks of one worker share needs nothing from this package: a
+	// package-level variable is it, and Init sets it.
+	Init, Exit Bound
+
+	// Retries is how often a task whose worker died is begun again. A task
+	// that fails, panics or runs into its time limit is not.
+	Retries int
+
+	// TaskTimeout is how long one task may take. Then its context is cancelled, with
+	// ErrTaskTimeout as the cause; if it has not returned after Grace, its worker is
+	// killed and replaced. The context has no deadline.
+	//
+	// The default is no limit.
+	TaskTimeout time.Duration
+
+	// Grace is how long a task that is cancelled, and a worker that is
+	// terminated, may take to end before it is killed.
+	//
+	// The default is 5 seconds.
+	Grace time.Duration
+
+	// MaxTasks is after how many tasks a worker is replaced by a new one.
+	//
+	// The default is never.
+	MaxTasks int
+
+	// MaxResident is above how many bytes of resident memory a worker is replaced
+	// after the task that it has in hand.
+	//
+	// The default is never.
+	MaxResident int64
+
+	// IdleTimeout is after how long without work the pool keeps MinWorkers only.
+	// New work brings the others back.
+	//
+	// The default is never.
+	IdleTimeout time.Duration
+
+	// MinWorkers: see IdleTimeout. The default is 0.
+	MinWorkers int
+
+	// Limits are those of each worker.
+	Limits Limits
+
+	// Pin binds each worker to one processor, in turn.
+	Pin bool
+
+	// Depth is how deep pools may be nested: a task may use a pool of its own.
+	//
+	// The default is 4.
+	Depth int
+
+	// Logger is told, at level debug, of the start and the end of workers, and at
+	// level warn of those that die, and of those that the system refuses.
+	//
+	// The default is none.
+	Logger *slog.Logger
+
+	// Stderr gets what workers write to their standard error, one write at a time. If
+	// it does not take it, workers that write wait, and nothing else.
+	//
+	// The default is os.Stderr.
+	Stderr io.Writer
+}
+
+// check returns an error that names an option that must not be negative, and is.
+func (o *PoolOptions) check() error {
+	return cmp.Or(
+		notNegative("Retries", o.Retries), notNegative("TaskTimeout", o.TaskTimeout), notNegative("Grace", o.Grace),
+		notNegative("MaxTasks", o.MaxTasks), notNegative("MaxResident", o.MaxResident),
+		notNegative("IdleTimeout", o.IdleTimeout), notNegative("MinWorkers", o.MinWorkers), notNegative("Depth", o.Depth),
+		notNegative("Limits.Memory", o.Limits.Memory), notNegative("Limits.CPU", o.Limits.CPU),
+		notNegative("Limits.Files", o.Limits.Files), notNegative("Limits.Nice", o.Limits.Nice),
+	)
+}
+
+func notNegative[T int | int64 | time.Duration](name string, value T) error {
+	if value < 0 {
+		return fmt.Errorf("%s is %v: it must not be negative", name, value)
+	}
+	return nil
+}
+
+const (
+	defaultDepth = 4
+	mostWorkers  = 1000
+)
+
+// A Pool is processes that wait for tasks: see [Func.Map], [Func.Stream],
+// [Func.Submit] and [For]. Its methods, and calls that use it, may be made by
+// several goroutines at once.
+//
+// A worker may die at any instruction. The task that it had in hand ends with a
+// [*WorkerDiedError], or is begun again if Retries says so; another process
+// takes the worker's place, and everything else goes on. Results of tasks that
+// were finished are never lost, and none comes twice. When this process ends, in
+// any way, its workers are killed.
+//
+// SIGTERM from elsewhere ends a worker as Terminate does: the context of its task
+// ends, and if the task returns that error it has failed with it, as with any other;
+// then the worker leaves.
+type Pool struct {
+	o     PoolOptions
+	board *chunk.Board
+	grace time.Duration
+
+	stderr io.Writer // workers' standard error
+
+	kicked atomic.Bool // the collector is to look at once
+	attend attention
+	ready  chan struct{}
+	ended  chan struct{} // closed when nothing of the pool is left
+
+	mu              sync.Mutex // guards what follows, and all jobs
+	slots           [chunk.Slots]slot
+	free            []int
+	lastTag         uint32
+	out             slotSet
+	jobs            list.List // those that may have something to publish, in the order of their turns
+	eager, watched  int       // of all jobs: each result is waited for; they are timed, or have stopped
+	byID            map[uint64]*job
+	lastJob         uint64
+	workers         []*worker
+	target          int // how many workers there should be
+	running         int // goroutines that keep one
+	barren          int // deaths in a row before a worker was ready
+	idle            time.Time
+	closing         bool  // no more calls
+	busy, attentive bool  // the pool's goroutine knows that work is out; it looks again in a while
+	failed          error // what every call gets
+	exit            error // of the first Exit that has failed
+
+	bounds  [2]*parcel // arguments of Init and Exit
+	swept   time.Time
+	life    context.Context // ends when the pool has failed
+	kill    context.CancelFunc
+	slowest []slowTask
+	final   []WorkerStats // when the pool has ended
+}
+
+// NewPool starts a pool, and returns when its first worker is ready. When ctx
+// ends, the pool is terminated: ctx is its life.
+//
+// It fails with an [*InitError] if no worker gets ready, with ErrNoMain if main
+// did not call Main first, and with ErrTooDeep. The caller must end the pool by
+// Close or Terminate: until then it has its workers, three goroutines for each
+// of them, and a thread while it has work.
+func NewPool(ctx context.Context, o *PoolOptions) (*Pool, error) {
+	if o == nil {
+		o = &PoolOptions{}
+	}
+	p := &Pool{o: *o, grace: o.Grace, target: o.Workers, byID: make(map[uint64]*job), ready: make(chan struct{}), ended: make(chan struct{})}
+	if err := p.setUp(ctx); err != nil {
+		return nil, fmt.Errorf("proc: new pool: %w", err)
+	}
+	select {
+	case <-p.ready:
+	case <-p.ended:
+		return nil, p.failure()
+	}
+	return p, nil
+}
+
+func (p *Pool) setUp(ctx context.Context) (err error) {
+	switch {
+	case !mainCalled.Load():
+		return ErrNoMain
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case p.target < 0 || p.target > mostWorkers:
+		return fmt.Errorf("%d workers: from 1 to %d are possible", p.target, mostWorkers)
+	}
+	if err := p.o.check(); err != nil {
+		return err
+	}
+	if p.o.Depth == 0 {
+		p.o.Depth = defaultDepth
+	}
+	if d := depth(); d >= p.o.Depth {
+		return fmt.Errorf("%w: this process is a worker at depth %d, and the limit is %d", ErrTooDeep, d, p.o.Depth)
+	}
+	if p.target == 0 {
+		p.target = runtime.GOMAXPROCS(0)
+	}
+	if p.grace <= 0 {
+		p.grace = defaultGrace
+	}
+	defer func() {
+		if err != nil {
+			for _, b := range p.bounds {
+				b.close()
+			}
+		}
+	}()
+	for i, b := range []Bound{p.o.Init, p.o.Exit} {
+		if p.bounds[i], err = b.parcel(); err != nil {
+			return fmt.Errorf("encode the argument of %s: %w", b.name, err)
+		}
+	}
+	if p.board, err = chunk.New("pool"); err != nil {
+		return err
+	}
+	p.stderr = &oneByOne{to: p.o.Stderr}
+	if p.o.Stderr == nil {
+		p.stderr = &oneByOne{to: os.Stderr}
+	}
+	p.life, p.kill = context.WithCancel(context.Background())
+	p.idle = time.Now()
+	for n := range p.slots {
+		p.free = append(p.free, chunk.Slots-1-n) // the first ones are used first, and stay in the cache
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.grow()
+	stop := context.AfterFunc(ctx, func() { p.terminate(fmt.Errorf("%w: %w", ErrPoolTerminated, context.Cause(ctx))) })
+	go p.run(stop)
+	return nil
+}
+
+// Close waits until all calls have their results, lets the workers go, and waits
+// for their end. Calls that come later fail with ErrPoolClosed. After Terminate,
+// and a second time, it only waits. Its error is an [*InitError] if the pool has
+// failed for that, one that matches ErrPoolCorrupt if a worker has damaged the pool's
+// memory, that of the first Exit that has failed, and nil after Terminate. It must
+// not be called in a loop over Stream or MapUnordered, or in Progress: it would wait
+// for itself.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	p.closing = true
+	if p.failed == nil && len(p.byID) == 0 {
+		p.dismissAll()
+		p.board.Kick(&p.kicked) // there may be no worker whose end would be noticed
+	}
+	p.mu.Unlock()
+	<-p.ended
+	var init *InitError
+	if err := p.failure(); errors.As(err, &init) || errors.Is(err, ErrPoolCorrupt) {
+		return err
+	}
+	if errors.Is(p.failed, ErrPoolTerminated) {
+		return nil
+	}
+	return p.exit
+}
+
+// Terminate ends the pool at once: calls that have not got all their results get
+// ErrPoolTerminated, tasks are cancelled, and workers that have not ended after the
+// grace period are killed. It waits for their end. After Close it does nothing, so
+// it may be deferred.
+func (p *Pool) Terminate() error {
+	p.terminate(ErrPoolTerminated)
+	return p.Close()
+}
+
+func (p *Pool) terminate(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fail(why)
+}
+
+// fail ends the pool before its time.
+func (p *Pool) fail(why error) {
+	if p.failed != nil {
+		return
+	}
+	p.failed, p.closing = why, true
+	p.kill()
+	for _, j := range p.byID {
+		j.halt(why)
+	}
+	for _, w := range p.workers {
+		w.terminate()
+	}
+	p.board.Kick(&p.kicked)
+}
+
+func (p *Pool) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
+}
+
+// Resize changes how many workers the pool has. Those that are too many leave
+// after the task that they have in hand. It returns at once.
+func (p *Pool) Resize(workers int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.failed != nil:
+		return p.failed
+	case p.closing:
+		return ErrPoolClosed
+	case workers < 1 || workers > mostWorkers:
+		return fmt.Errorf("proc: resize a pool to %d workers: from 1 to %d are possible", workers, mostWorkers)
+	}
+	p.target = workers
+	p.grow()
+	p.shrink(workers)
+	return nil
+}
+
+// Workers returns how many workers the pool is to have.
+func (p *Pool) Workers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
+// String describes the pool.
+func (p *Pool) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state := "open"
+	switch {
+	case p.failed != nil:
+		state = "ended"
+	case p.closing:
+		state = "closed"
+	}
+	return fmt.Sprintf("pool of %d workers (%s, %d calls)", p.target, state, len(p.byID))
+}

@@ -1,0 +1,31 @@
+package proc
+
+import "time"
+
+// WithoutSweeps takes away the net under lost wakes: only a worker that was stopped
+// needs it, none that has died.
+func WithoutSweeps() { sweepPeriod = time.Hour }
+
+// WithSweeps puts it back.
+func WithSweeps() { sweepPeriod = 100 * time.Millisecond }
+
+// Asleep returns how many workers sleep.
+func (p *Pool) Asleep() int { return p.board.Asleep() }
+
+// WithoutQuiet has a pool without work sleep without bound at once. What it returns
+// ends that.
+func WithoutQuiet() (end func()) {
+	before := quietPeriod
+	quietPeriod = 0
+	return func() { quietPeriod = before }
+}
+
+// BackOff returns how long it would take now until dead workers are replaced.
+func (p *Pool) BackOff() (d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.workers {
+		d = max(d, w.backOff())
+	}
+	return d
+}

@@ -1,0 +1,442 @@
+package proc
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-multiproc/multiproc/internal/chunk"
+	"github.com/go-multiproc/multiproc/internal/probe"
+	"github.com/go-multiproc/multiproc/internal/wire"
+)
+
+// workerProgram is what a worker runs.
+const workerProgram = "multiproc: worker of a pool"
+
+// A workerOrder is what a worker is told at its start.
+type workerOrder struct {
+	Index        int
+	Depth        int // of pools within pools
+	Workers      int // how many share the processors
+	Shared, Args *File
+	Init, Exit   string
+	MaxTasks     int
+	MaxResident  int64
+	Limits       Limits
+	Pin          bool
+}
+
+var _ = Register(workerProgram, work)
+
+// encodeOrder encodes the order by itself: Register's own encoding is for Start.
+func encodeOrder(o workerOrder) (*wire.Message, error) {
+	return wire.Encode(reflect.ValueOf(&o).Elem())
+}
+
+// place is this process's place in a pool, for WorkerIndex.
+var place atomic.Pointer[workerOrder]
+
+// WorkerIndex returns the index of this process in its pool, from 0. A worker
+// that takes another's place has its index. It reports false in a process that
+// is no worker.
+func WorkerIndex() (index int, ok bool) {
+	o := place.Load()
+	if o == nil {
+		return 0, false
+	}
+	return o.Index, true
+}
+
+// depth returns in how many pools this process is.
+func depth() int {
+	if o := place.Load(); o != nil {
+		return o.Depth
+	}
+	return 0
+}
+
+// A runner runs what a worker is given: it is the worker as the worker itself sees it.
+type runner struct {
+	order   workerOrder
+	life    context.Context // of this process
+	conn    *wire.Conn
+	place   *chunk.Worker
+	fetched chan fetched               // what was asked for
+	shared  map[uint64]*sharedArgument // arguments of jobs that this worker knows
+	recent  []uint64                   // these jobs, the oldest first
+	arg     wire.Message               // of the item in hand
+	buf     []byte
+	tasks   int
+	checked time.Time // when memory was looked at
+
+	hand   atomic.Uint64 // the item in hand, see handOf
+	mu     sync.Mutex    // guards the change of its context
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// A fetched is the answer to a question for an argument: the argument, or why
+// there is none.
+type fetched struct {
+	message *wire.Message
+	err     error
+}
+
+// cancelled is set in the word of the item in hand by whoever cancels its
+// context.
+const cancelled = 1
+
+// handOf returns the word of an item: no two that a worker has one after another
+// have the same.
+func handOf(slot int, tag uint32, item int) uint64 {
+	return uint64(tag)<<32 | uint64(slot)<<16 | uint64(item)<<1
+}
+
+// work is a worker's life.
+func work(ctx context.Context, o workerOrder) (None, error) {
+	place.Store(&o)
+	if err := o.Limits.apply(); err != nil {
+		return None{}, fmt.Errorf("set the limits of a worker: %w", err)
+	}
+	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/max(o.Workers, 1)))
+	if o.Pin {
+		if err := pin(o.Index); err != nil {
+			return None{}, fmt.Errorf("bind a worker to a processor: %w", err)
+		}
+	}
+	board, err := chunk.Open(o.Shared.File, o.Args.File)
+	if err != nil {
+		return None{}, err
+	}
+	r := &runner{
+		order: o, life: ctx, conn: control.Load(), place: board.Worker(o.Index),
+		fetched: make(chan fetched, 1), shared: make(map[uint64]*sharedArgument),
+	}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	handle := r.handle
+	orders.Store(&handle)
+	defer orders.Store(nil)
+	if ctx.Err() != nil {
+		return None{}, nil // the end may have come before handle could hear of it
+	}
+	began := chunk.Now()
+	init, err := r.bound(o.Init, initJob)
+	if err != nil {
+		return None{}, err
+	}
+	exit, err := r.bound(o.Exit, exitJob) // now: a parent that terminates this process sends no more
+	if err != nil {
+		return None{}, err
+	}
+	if err := init(); err != nil {
+		return None{}, err
+	}
+	r.place.CountInit(chunk.Now() - began)
+	if err := wire.Send(r.conn, frameReady, nil); err != nil {
+		return None{}, err
+	}
+	for leave := false; !leave; {
+		if c, ok := r.place.Claim(); ok {
+			leave = r.do(ctx, c)
+		} else {
+			leave = r.place.Rest(ctx)
+		}
+	}
+	began = chunk.Now()
+	defer func() { r.place.CountExit(chunk.Now() - began) }()
+	return None{}, exit()
+}
+
+// handle takes a frame of the parent, in the goroutine that reads the socket.
+func (r *runner) handle(kind byte, m *wire.Message) {
+	switch kind {
+	case frameFetched:
+		r.fetched <- fetched{message: &wire.Message{Data: m.Data, Files: m.Files}}
+		m.Files = nil // taken over
+	case frameWithdrawn:
+		r.fetched <- fetched{err: withdrawn(m)}
+	case frameNone:
+		close(r.fetched) // what is waited for will not come
+	case frameCancel:
+		var o cancelOrder
+		if wire.Decode(m, reflect.ValueOf(&o).Elem()) != nil {
+			return
+		}
+		why := ErrTaskCancelled
+		if o.Timeout {
+			why = ErrTaskTimeout
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if hand := handOf(o.Slot, o.Tag, o.Item); r.hand.CompareAndSwap(hand, hand|cancelled) { // else it has ended
+			r.cancel(why)
+		}
+	}
+}
+
+// fetch asks the parent for an argument. There is none if this process is to end:
+// the parent may send no more.
+func (r *runner) fetch(o fetchOrder) (*wire.Message, error) {
+	if r.life.Err() != nil {
+		return nil, context.Cause(r.life) // and what was asked for before is not taken for the answer
+	}
+	m, err := wire.Encode(reflect.ValueOf(o))
+	if err == nil {
+		err = wire.Send(r.conn, frameFetch, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case f, ok := <-r.fetched:
+		if !ok {
+			return nil, ErrTaskCancelled
+		}
+		return f.message, f.err
+	case <-r.life.Done():
+		return nil, context.Cause(r.life)
+	}
+}
+
+// withdrawn returns why the parent sends no argument.
+func withdrawn(m *wire.Message) error {
+	if len(m.Data) == 0 {
+		return ErrTaskCancelled
+	}
+	return errors.New(string(m.Data))
+}
+
+// bound fetches the argument of the initialiser or its counterpart, and returns
+// what runs it.
+func (r *runner) bound(name string, job uint64) (run func() error, err error) {
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	fn := programs[name]
+	if fn == nil {
+		return nil, fmt.Errorf("run %q: %w", name, errNoFunction)
+	}
+	m, err := r.fetch(fetchOrder{Job: job, Item: sharedItem})
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		result, err := fn.run(r.life, m)
+		result.Close()
+		return err
+	}, nil
+}
+
+// do runs the items of a chunk. It reports whether the worker is to leave.
+func (r *runner) do(ctx context.Context, c *chunk.Claim) (leave bool) {
+	fn, args := tasks[c.Func], c.Args
+	for {
+		kind, data, rest, err := chunk.Next(args)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "proc: arguments of a chunk:", err)
+			os.Exit(exitError)
+		}
+		args = rest
+		r.begin(ctx, c)
+		probe.At(probe.Item115)
+		result, failed := r.call(fn, c, kind, data)
+		r.write(c, result, failed)
+		if more, leave := r.commit(c, ctx.Err() != nil); !more {
+			return leave
+		}
+	}
+}
+
+// commit commits the item in hand. It does not return if the parent's verdict
+// was faster: this process is about to be killed.
+func (r *runner) commit(c *chunk.Claim, last bool) (more, leave bool) {
+	r.tasks++
+	leave = last || r.order.MaxTasks > 0 && r.tasks >= r.order.MaxTasks || r.tooLarge()
+	more, condemned := c.Commit(leave)
+	if condemned {
+		select {}
+	}
+	return more, leave
+}
+
+// begin makes the next item of c the one in hand. A context that was cancelled is
+// not for it.
+func (r *runner) begin(ctx context.Context, c *chunk.Claim) {
+	slot, tag := c.ID()
+	if r.hand.Swap(handOf(slot, tag, c.Item()))&cancelled != 0 {
+		r.mu.Lock() // by now it is cancelled
+		defer r.mu.Unlock()
+		r.ctx, r.cancel = context.WithCancelCause(ctx)
+	}
+}
+
+// call runs the function for one item, and describes its error: its methods may
+// be wrong, too. If anything panics, or ends its goroutine, the outcome is written
+// here, and the process ends.
+func (r *runner) call(fn *function, c *chunk.Claim, kind chunk.Kind, data []byte) (result encoded, failed *failure) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		v := recover()
+		if v == nil {
+			v = errGoexit
+		}
+		f := failureOf(v)
+		f.Panic, f.Stack = true, string(debug.Stack())
+		fmt.Fprintf(os.Stderr, "panic: %s\n\n%s", f.Text, f.Stack)
+		r.writeFailure(c, f)
+		r.commit(c, true)
+		os.Exit(exitPanic)
+	}()
+	var err error
+	switch {
+	case fn == nil:
+		err = errNoFunction
+	case c.Flags&chunk.Shared != 0:
+		result, err = r.part(fn, c, data)
+	default:
+		result, err = r.one(fn, c, kind, data)
+	}
+	if err != nil {
+		f := failureOf(err)
+		failed = &f
+	}
+	returned = true
+	return result, failed
+}
+
+// one runs the function with an argument of its own.
+func (r *runner) one(fn *function, c *chunk.Claim, kind chunk.Kind, data []byte) (encoded, error) {
+	if kind != chunk.Elsewhere {
+		r.arg.Data = data
+		return fn.task(r.ctx, &r.arg, r.buf[:0])
+	}
+	m, err := r.fetch(fetchOrder{Job: c.Job, Item: int(c.First) + c.Item()})
+	if err != nil {
+		return encoded{}, err
+	}
+	defer m.Close()
+	return fn.task(r.ctx, m, r.buf[:0])
+}
+
+// mostShared is how many jobs' arguments a worker keeps.
+const mostShared = 8
+
+// part runs the function with the job's argument and a range.
+func (r *runner) part(fn *function, c *chunk.Claim, data []byte) (encoded, error) {
+	shared, ok := r.shared[c.Job]
+	if !ok {
+		m, err := r.fetch(fetchOrder{Job: c.Job, Item: sharedItem})
+		if err != nil {
+			return encoded{}, err
+		}
+		shared, err = fn.open(m)
+		m.Close()
+		if err != nil {
+			return encoded{}, err
+		}
+		if len(r.recent) == mostShared {
+			r.shared[r.recent[0]].close()
+			delete(r.shared, r.recent[0])
+			r.recent = r.recent[1:]
+		}
+		r.shared[c.Job] = shared
+		r.recent = append(r.recent, c.Job)
+	}
+	low, high := int(binary.LittleEndian.Uint64(data)), int(binary.LittleEndian.Uint64(data[8:]))
+	return fn.part(r.ctx, shared, low, high, r.buf[:0])
+}
+
+// write writes an outcome.
+func (r *runner) write(c *chunk.Claim, result encoded, failed *failure) {
+	if failed != nil {
+		r.writeFailure(c, *failed)
+		return
+	}
+	if c.Fits(len(result.data)) && !result.files() {
+		c.Write(chunk.Value, result.data)
+		if result.message == nil {
+			r.buf = result.data // to be used again
+		}
+		return
+	}
+	m := result.message
+	if m == nil {
+		m = &wire.Message{Data: result.data}
+	}
+	if err := r.send(c, m); err != nil { // the parent is gone, or the system refuses the descriptors
+		r.writeFailure(c, failureOf(fmt.Errorf("send the result: %w", err)))
+		return
+	}
+	c.Write(chunk.Elsewhere, nil)
+}
+
+// send sends the outcome of the item in hand beside its slot, and closes it.
+func (r *runner) send(c *chunk.Claim, m *wire.Message) error {
+	slot, tag := c.ID()
+	data := appendSentKey(make([]byte, 0, sentKeySize+len(m.Data)), sentKey{slot, tag, c.Item()})
+	m.Data = append(data, m.Data...)
+	defer m.Close()
+	return wire.Send(r.conn, frameSent, m)
+}
+
+// writeFailure writes a failure.
+func (r *runner) writeFailure(c *chunk.Claim, f failure) {
+	m, err := wire.Encode(reflect.ValueOf(f))
+	switch {
+	case err == nil && c.Fits(len(m.Data)):
+		c.Write(chunk.Failure, m.Data)
+	case err == nil && r.send(c, m) == nil:
+		c.Write(chunk.FailureElsewhere, nil)
+	default: // the parent is gone, as strings and numbers can always be encoded
+		c.Write(chunk.Failure, nil)
+	}
+}
+
+const sentKeySize = 16
+
+func appendSentKey(b []byte, k sentKey) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(k.slot))
+	b = binary.LittleEndian.AppendUint32(b, k.tag)
+	return binary.LittleEndian.AppendUint64(b, uint64(k.item))
+}
+
+// cutSentKey takes the key off the start of the message's data.
+func cutSentKey(m *wire.Message) (sentKey, error) {
+	if len(m.Data) < sentKeySize {
+		return sentKey{}, wire.ErrFormat
+	}
+	k := sentKey{
+		slot: int(binary.LittleEndian.Uint32(m.Data)),
+		tag:  binary.LittleEndian.Uint32(m.Data[4:]),
+		item: int(binary.LittleEndian.Uint64(m.Data[8:])),
+	}
+	if k.slot >= chunk.Slots || k.item < 0 || k.item >= chunk.MaxItems {
+		return sentKey{}, wire.ErrFormat
+	}
+	m.Data = m.Data[sentKeySize:]
+	return k, nil
+}
+
+// checkPeriod is how often a worker looks at the memory that it takes.
+const checkPeriod = 10 * time.Millisecond
+
+// tooLarge reports whether this process should be replaced.
+func (r *runner) tooLarge() bool {
+	if r.order.MaxResident <= 0 || time.Since(r.checked) < checkPeriod {
+		return false
+	}
+	r.checked = time.Now()
+	resident, err := residentSize()
+	return err == nil && resident > r.order.MaxResident
+}

@@ -1,0 +1,436 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-multiproc/multiproc/internal/wire"
+)
+
+// frameNone is not sent: a worker is told so that there will be no more frames.
+const frameNone byte = 0
+
+// Frames between a pool and its workers, on the control socket.
+const (
+	frameReady     byte = 32 + iota // worker: the initialiser has returned
+	frameFetch                      // worker: the argument of an item, or of a whole job
+	frameFetched                    // parent: here it is
+	frameWithdrawn                  // parent: it does not come, and why; empty: nobody wants it any more
+	frameSent                       // worker: a result that does not lie in the slot
+	frameCancel                     // parent: an item is to end
+)
+
+// A fetchOrder asks for an argument.
+type fetchOrder struct {
+	Job  uint64
+	Item int // sharedItem: the job's own
+}
+
+const sharedItem = -1
+
+// Jobs that stand for what a pool runs at a worker's begin and end.
+const (
+	initJob = ^uint64(0) - iota
+	exitJob
+)
+
+// A cancelOrder says which item is to end, and why.
+type cancelOrder struct {
+	Slot    int
+	Tag     uint32
+	Item    int
+	Timeout bool
+}
+
+// A sentKey says whose result was sent.
+type sentKey struct {
+	slot int
+	tag  uint32
+	item int
+}
+
+// A worker is a place for one process at a time.
+type worker struct {
+	pool  *Pool
+	index int
+	kept  bool // a goroutine keeps a process here
+
+	// Under the pool's lock.
+	proc    *Process // nil between two
+	pid     int      // of the last one
+	ready   bool
+	leaving bool        // it was asked to, or is about to
+	hurry   *time.Timer // then, until it has ended
+	entered bool        // it has come to the initialiser
+	doomed  bool        // killed by us
+	began   time.Time
+	deaths  int // in a row without a task, completed or in hand
+	tasks   uint64
+	sent    map[sentKey]*wire.Message
+
+	processes, died int
+	startUp         time.Duration // of all of them, Init included
+}
+
+// grow starts workers up to the target.
+func (p *Pool) grow() {
+	for n := 0; n < p.target; n++ {
+		if n == len(p.workers) {
+			p.workers = append(p.workers, &worker{pool: p, index: n, sent: make(map[sentKey]*wire.Message)})
+		}
+		if w := p.workers[n]; !w.kept {
+			w.kept = true
+			p.running++
+			go w.keep()
+		}
+	}
+}
+
+// shrink asks workers above a number to leave.
+func (p *Pool) shrink(workers int) {
+	for n := workers; n < len(p.workers); n++ {
+		p.workers[n].dismiss()
+	}
+}
+
+func (p *Pool) dismissAll() { p.shrink(0) }
+
+// able returns how many workers can take a chunk if they are awake, at least.
+func (p *Pool) able() (n int) {
+	if p.o.MaxTasks > 0 || p.o.MaxResident > 0 {
+		return 0 // any of them may be about to leave
+	}
+	for _, w := range p.workers {
+		if w.proc != nil && w.ready && !w.leaving && !w.doomed {
+			n++
+		}
+	}
+	return n
+}
+
+// wanted reports whether there should be a process at this place.
+func (w *worker) wanted() bool {
+	p := w.pool
+	switch {
+	case p.failed != nil || p.closing && len(p.byID) == 0:
+		return false
+	case w.index >= p.target:
+		return false
+	}
+	return p.o.IdleTimeout == 0 || w.index < p.o.MinWorkers || len(p.byID) > 0 || p.idleFor() < p.o.IdleTimeout
+}
+
+// keep has a process work at this place until there should be none.
+func (w *worker) keep() {
+	p := w.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w.wanted() {
+		if delay := w.backOff(); delay > 0 {
+			p.mu.Unlock()
+			select {
+			case <-time.After(delay):
+			case <-p.life.Done():
+			}
+			p.mu.Lock()
+			if !w.wanted() {
+				break
+			}
+		}
+		w.live()
+	}
+	w.kept = false
+	p.running--
+	p.board.Kick(&p.kicked)
+}
+
+// live has one process work at this place until it ends. The pool's lock is
+// released meanwhile.
+func (w *worker) live() {
+	p := w.pool
+	w.ready, w.entered, w.leaving, w.doomed, w.began = false, false, false, false, time.Now()
+	p.mu.Unlock()
+	proc, words, err := w.spawn()
+	if err != nil {
+		p.log(slog.LevelWarn, "worker not started", "worker", w.index, "error", err)
+	} else {
+		p.log(slog.LevelDebug, "worker started", "worker", w.index, "pid", proc.Pid())
+	}
+	p.mu.Lock()
+	if err != nil {
+		p.barrenDeath(w, err)
+		return
+	}
+	w.proc, w.pid = proc, proc.Pid()
+	w.processes++
+	if p.failed != nil {
+		proc.Terminate()
+	}
+	p.mu.Unlock()
+	<-proc.Done()
+	code, _ := proc.ExitCode()
+	died := &WorkerDiedError{Worker: w.index, Pid: proc.Pid(), Code: code, Stderr: words.last(code)}
+	p.mu.Lock()
+	w.proc = nil
+	hadTask, expected := p.settle(w, proc, died)
+	p.board.Kick(&p.kicked)
+	p.mu.Unlock()
+	if expected {
+		p.log(slog.LevelDebug, "worker ended", "worker", w.index, "pid", died.Pid, "code", died.Code)
+	} else {
+		p.log(slog.LevelWarn, "worker died", "worker", w.index, "pid", died.Pid, "code", died.Code, "had a task", hadTask)
+	}
+	p.mu.Lock()
+}
+
+// log is called without the pool's lock: a handler may ask the pool how it is.
+func (p *Pool) log(level slog.Level, what string, args ...any) {
+	if p.o.Logger != nil {
+		p.o.Logger.Log(context.Background(), level, what, args...)
+	}
+}
+
+// settle does what follows from a worker's end. It reports whether the end took a
+// task along, and whether the pool had it end, or let it.
+func (p *Pool) settle(w *worker, proc *Process, died *WorkerDiedError) (hadTask, expected bool) {
+	if w.hurry != nil {
+		w.hurry.Stop()
+		w.hurry = nil
+	}
+	if p.failed == nil {
+		hadTask = p.bury(w, proc, died)
+	}
+	tasks := p.board.Counters(w.index).Tasks
+	if tasks == w.tasks && !hadTask && !w.doomed && !w.leaving {
+		w.deaths++
+	} else {
+		w.deaths = 0
+	}
+	w.tasks = tasks
+	expected = !hadTask && (died.Code == 0 || w.leaving)
+	if !expected {
+		w.died++
+	}
+	var failed *RemoteError
+	var panicked *PanicError
+	told := errors.As(proc.failure, &failed) || errors.As(proc.failure, &panicked)
+	switch {
+	case p.failed != nil:
+	case !w.ready && told:
+		p.fail(w.initError(proc.failure))
+	case told && p.exit == nil:
+		p.exit = fmt.Errorf("proc: the pool's exit function %s has failed: %w", p.o.Exit.name, proc.failure)
+	case !w.ready && !w.leaving:
+		p.barrenDeath(w, died)
+	}
+	return hadTask, expected || w.doomed || p.failed != nil
+}
+
+// initError returns the pool's error if w has not become ready.
+func (w *worker) initError(err error) error {
+	if !w.entered {
+		return &InitError{Err: err}
+	}
+	return &InitError{Func: w.pool.o.Init.name, Err: err}
+}
+
+// mostBarren is after how many deaths in a row, none of the workers being ready,
+// a pool gives up.
+const mostBarren = 3
+
+// barrenDeath counts a worker that has not become ready.
+func (p *Pool) barrenDeath(w *worker, err error) {
+	w.deaths++
+	if slices.ContainsFunc(p.workers, func(w *worker) bool { return w.proc != nil && w.ready }) {
+		return
+	}
+	if p.barren++; p.barren >= mostBarren {
+		p.fail(w.initError(fmt.Errorf("%d of them in a row have ended before they were ready, the last one: %w", p.barren, err)))
+	}
+}
+
+// backOff returns how long to wait before the next process: those that die
+// without having done anything come more and more slowly.
+func (w *worker) backOff() time.Duration {
+	if w.deaths < 2 {
+		return 0
+	}
+	return min(10*time.Millisecond<<min(w.deaths-2, 10), time.Second)
+}
+
+func workerName(index int) string { return "Worker-" + strconv.Itoa(index) }
+
+// spawn starts a process at this place.
+func (w *worker) spawn() (_ *Process, _ *lastWords, err error) {
+	p := w.pool
+	words, stderr, err := newLastWords(p.stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		_ = stderr.Close() // the worker has its own
+		if err != nil {
+			words.last(0)
+		}
+	}()
+	shared, args := p.board.Files()
+	order := workerOrder{
+		Index: w.index, Depth: depth() + 1, Workers: p.Workers(),
+		Shared: &File{shared}, Args: &File{args},
+		Init: p.o.Init.name, Exit: p.o.Exit.name,
+		MaxTasks: p.o.MaxTasks, MaxResident: p.o.MaxResident,
+		Limits: p.o.Limits, Pin: p.o.Pin,
+	}
+	m, err := encodeOrder(order)
+	if err != nil {
+		return nil, nil, err
+	}
+	proc, err := start(context.Background(), workerProgram, m, &Options{
+		Name:   workerName(w.index),
+		Grace:  p.grace,
+		stderr: stderr,
+		handle: w.handle,
+	})
+	if err != nil {
+		m.Close()
+		return nil, nil, explain(err)
+	}
+	return proc, words, nil
+}
+
+// handle takes a frame of the worker. It is called by the goroutine that reads
+// its socket.
+func (w *worker) handle(proc *Process, kind byte, m *wire.Message) {
+	p := w.pool
+	switch kind {
+	case frameReady:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		w.ready, p.barren = true, 0
+		w.startUp += time.Since(w.began)
+		select {
+		case <-p.ready:
+		default:
+			p.idle = time.Now()
+			close(p.ready)
+			p.board.Kick(&p.kicked)
+		}
+	case frameFetch:
+		var o fetchOrder
+		if wire.Decode(m, reflect.ValueOf(&o).Elem()) == nil {
+			w.answer(proc, o)
+		}
+	case frameSent:
+		key, err := cutSentKey(m)
+		if err != nil {
+			return // what it announces will be missed
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if s := &p.slots[key.slot]; s.job == nil || s.tag != key.tag {
+			return
+		}
+		w.sent[key].Close()
+		w.sent[key] = &wire.Message{Data: m.Data, Files: m.Files}
+		m.Files = nil // taken over
+		p.collect(key.slot)
+		p.refill()
+	}
+}
+
+// answer sends an argument.
+func (w *worker) answer(proc *Process, o fetchOrder) {
+	p := w.pool
+	p.mu.Lock()
+	var arg *parcel
+	switch j := p.byID[o.Job]; {
+	case o.Job == initJob:
+		w.entered = true // its limits are set: what goes wrong now is the initialiser's
+		arg = p.bounds[0]
+	case o.Job == exitJob:
+		arg = p.bounds[1]
+	case j == nil || j.stopped != nil:
+	case o.Item == sharedItem:
+		arg = j.shared
+	default:
+		arg = j.large[o.Item]
+	}
+	p.mu.Unlock()
+	err := arg.lend(func(m *wire.Message) error { return proc.send(frameFetched, m) })
+	if err == nil {
+		return
+	}
+	var why wire.Message // empty: nobody wants it any more
+	if err != errGivenUp {
+		why.Data = []byte(fmt.Sprintf("send the argument: %v", err))
+	}
+	_ = proc.send(frameWithdrawn, &why) // it has ended, then
+}
+
+// cancel asks the worker to end an item. It does not wait for the socket.
+func (w *worker) cancel(o cancelOrder) {
+	proc := w.proc
+	if proc == nil {
+		return
+	}
+	m, err := wire.Encode(reflect.ValueOf(o))
+	if err != nil {
+		return // cannot happen: it is a struct of numbers
+	}
+	go func() { _ = proc.send(frameCancel, m) }() // if it has ended there is nothing to cancel
+}
+
+// forgetSent drops results that came and were not committed.
+func (w *worker) forgetSent() {
+	for _, m := range w.sent {
+		m.Close()
+	}
+	clear(w.sent)
+}
+
+func (w *worker) kill() {
+	w.doomed = true
+	if w.proc != nil {
+		w.proc.Kill()
+	}
+}
+
+func (w *worker) terminate() {
+	w.leaving = true
+	if w.proc != nil {
+		w.proc.Terminate()
+	}
+}
+
+func (w *worker) dismiss() {
+	if w.kept && !w.leaving {
+		w.leaving = true
+		w.pool.board.Dismiss(w.index)
+		w.hurryLater()
+	}
+}
+
+// hurryLater terminates a worker that was dismissed and has not gone after a
+// while, unless it has a task in hand: it is stopped, or its last function hangs.
+func (w *worker) hurryLater() {
+	p := w.pool
+	var t *time.Timer
+	t = time.AfterFunc(p.grace, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		switch {
+		case w.hurry != t || !w.kept: // it has ended
+		case w.proc == nil || p.holds(w):
+			w.hurryLater()
+		default:
+			w.proc.Terminate()
+		}
+	})
+	w.hurry = t
+}
