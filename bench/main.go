@@ -46,6 +46,11 @@ var subjects = []struct {
 	{"inplace", inPlaceSubject},
 	{"trip", tripSubject},
 	{"sleep", sleepSubject},
+	{"pool", poolSubject},
+	{"poolapply", applySubject},
+	{"poolfirst", firstSubject},
+	{"poollarge", largeSubject},
+	{"poolwork", workSubject},
 }
 
 func main() {
