@@ -16,9 +16,10 @@ type Limits struct {
 	// Memory is how many bytes of private memory the process may have: its heap,
 	// stacks and data (RLIMIT_DATA). An allocation beyond it ends the process,
 	// in one of the ways in which the Go runtime dies without memory; a single
-	// large one may pass, and then the next one does not. The garbage collector works harder
-	// from nine tenths on. A Go program needs about 50 MB. Shared memory does not
-	// count.
+	// large one may pass, and then the next one does not. The garbage collector
+	// works harder from nine tenths on. A worker that has nothing to do has 70 to 80
+	// MB by this measure: with less than 128 MB it may die at any moment. Shared
+	// memory does not count.
 	Memory int64
 
 	// CPU is how much processor time the process may use, in whole seconds,
@@ -28,7 +29,7 @@ type Limits struct {
 	// Files is how many descriptors the process may have.
 	Files int
 
-	// Nice is added to the process's nice value, from 0 to 19.
+	// Nice is added to the process's nice value, of which the largest is 19.
 	Nice int
 }
 

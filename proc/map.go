@@ -30,8 +30,9 @@ type MapOptions struct {
 	Retries int
 	Timeout time.Duration
 
-	// Window is how many inputs may be under way: taken from the input, and their
-	// results not yet given to the caller.
+	// Window is how many inputs may be under way: handed to the pool, and their
+	// results not yet given to the caller. One result more is in the caller's hands,
+	// and one input more in those of the goroutine that reads them.
 	//
 	// By default as many as keep the workers busy: 8 for each of them, or four
 	// chunks if that is more. Of Map, whose inputs lie in memory anyway, 65536.

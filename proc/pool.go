@@ -40,7 +40,7 @@ type PoolOptions struct {
 
 	// TaskTimeout is how long one task may take. Then its context is cancelled, with
 	// ErrTaskTimeout as the cause; if it has not returned after Grace, its worker is
-	// killed and replaced. The context has no deadline.
+	// killed and replaced. The context has no deadline. A part of [For] is a task.
 	//
 	// The default is no limit.
 	TaskTimeout time.Duration
@@ -121,6 +121,8 @@ const (
 // A Pool is processes that wait for tasks: see [Func.Map], [Func.Stream],
 // [Func.Submit] and [For]. Its methods, and calls that use it, may be made by
 // several goroutines at once.
+//
+// The workers are processes like others: [Children] lists them, with their ids.
 //
 // A worker may die at any instruction. The task that it had in hand ends with a
 // [*WorkerDiedError], or is begun again if Retries says so; another process
@@ -250,7 +252,8 @@ func (p *Pool) setUp(ctx context.Context) (err error) {
 }
 
 // Close waits until all calls have their results, lets the workers go, and waits
-// for their end. Calls that come later fail with ErrPoolClosed. After Terminate,
+// for their end: for ever, if a task without a time limit does not end. Terminate,
+// called by another goroutine, ends that wait. Calls that come later fail with ErrPoolClosed. After Terminate,
 // and a second time, it only waits. Its error is an [*InitError] if the pool has
 // failed for that, one that matches ErrPoolCorrupt if a worker has damaged the pool's
 // memory, that of the first Exit that has failed, and nil after Terminate. It must
@@ -275,10 +278,10 @@ func (p *Pool) Close() error {
 	return p.exit
 }
 
-// Terminate ends the pool at once: calls that have not got all their results get
-// ErrPoolTerminated, tasks are cancelled, and workers that have not ended after the
-// grace period are killed. It waits for their end. After Close it does nothing, so
-// it may be deferred.
+// Terminate ends the pool: calls that have not got all their results get
+// ErrPoolTerminated at once, tasks are cancelled, and workers that have not ended
+// after the grace period are killed. It waits for their end. When Close has
+// returned it does nothing, so it may be deferred.
 func (p *Pool) Terminate() error {
 	p.terminate(ErrPoolTerminated)
 	return p.Close()

@@ -116,7 +116,7 @@ type WorkerDiedError struct {
 	Worker int    // index in the pool
 	Pid    int    // of the process
 	Code   int    // exit status, or -N after signal N
-	Stderr string // the last 4 KiB that it wrote to its standard error
+	Stderr string // the last 4 KiB of its standard error, after the line in which the Go runtime says why
 }
 
 // Error says how it died, with the last line that it wrote to its standard error.
