@@ -18,7 +18,7 @@ import (
 
 // reported is an actor whose system calls are reported.
 var reported = proctest.Register("reported", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func TestUncontendedAsksNothing(t *testing.T) {
 	for _, lock := range lockNames {
 		t.Run(lock, func(t *testing.T) {
 			proctest.NoLeaks(t)
-			s, file := stage(t)
+			s, file := stage[scene](t)
 			p, c := startReported(t, file, lock)
 			l := s.lock(lock)
 			for _, before := range []struct {
@@ -105,7 +105,7 @@ func TestWaiterSleeps(t *testing.T) {
 	for _, lock := range lockNames {
 		t.Run(lock, func(t *testing.T) {
 			proctest.NoLeaks(t)
-			s, file := stage(t)
+			s, file := stage[scene](t)
 			p, c := startReported(t, file, lock)
 			l := s.lock(lock)
 			l.Lock()

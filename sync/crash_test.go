@@ -5,7 +5,6 @@ package sync_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ import (
 // doomed is an actor that can be armed: its next passage of the step ends or
 // stops it.
 var doomed = proctest.Register("doomed", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}
@@ -33,9 +32,7 @@ var doomed = proctest.Register("doomed", func(h *proctest.Helper) error {
 		if err != nil {
 			return err
 		}
-		var point, sig int
-		if n, _ := fmt.Sscanf(order, "arm %d %d", &point, &sig); n == 2 {
-			probe.Arm(probe.Point(point), syscall.Signal(sig))
+		if arm(order) {
 			h.Say("ok")
 			continue
 		}
@@ -133,7 +130,7 @@ func drive(t *testing.T, p passage, s *scene, file *os.File, lock string, sig sy
 		waiter.Tell(t, "lock or learn")
 		awaitSleeper(s.word(lock))
 	}
-	do(t, victim, "arm "+strconv.Itoa(int(p.point))+" "+strconv.Itoa(int(sig)))
+	do(t, victim, armFor(p.point, sig))
 	victim.Tell(t, p.order)
 	if p.before == "held by us" && p.point > probe.Lock7 && p.point != probe.Lock13 {
 		awaitSleeper(s.word(lock))
@@ -157,7 +154,7 @@ func finish(p passage, l psync.Locker) {
 // new goes on, and is told of the death exactly if the victim held the lock.
 func TestKillAtEachStep(t *testing.T) {
 	n := forPassages(t, func(t *testing.T, p passage, lock string) {
-		s, file := stage(t)
+		s, file := stage[scene](t)
 		victim, waiter := drive(t, p, s, file, lock, syscall.SIGKILL)
 		require.ErrorContains(t, victim.Wait(t), "killed")
 		finish(p, s.lock(lock))
@@ -207,7 +204,7 @@ func workload(t *testing.T, s *scene, file *os.File, lock string) {
 // exactly if it holds the lock. Continued, it finishes what it began.
 func TestStopAtEachStep(t *testing.T) {
 	n := forPassages(t, func(t *testing.T, p passage, lock string) {
-		s, file := stage(t)
+		s, file := stage[scene](t)
 		l := s.lock(lock)
 		victim, waiter := drive(t, p, s, file, lock, syscall.SIGSTOP)
 		victim.AwaitStop(t)
@@ -262,11 +259,11 @@ func TestKillRecovererAtEachStep(t *testing.T) {
 		for _, step := range steps {
 			t.Run(strings.ReplaceAll(step.point.String(), " ", "")+"/"+lock, func(t *testing.T) {
 				proctest.NoLeaks(t)
-				s, file := stage(t)
+				s, file := stage[scene](t)
 				first := actor.Start(t, []*os.File{file}, lock)
 				do(t, first, "lock")
 				second := doomed.Start(t, []*os.File{file}, lock)
-				do(t, second, fmt.Sprintf("arm %d %d", step.point, syscall.SIGKILL))
+				do(t, second, armFor(step.point, syscall.SIGKILL))
 				first.Kill(t)
 				for i, order := range step.orders {
 					second.Tell(t, order)

@@ -19,7 +19,7 @@ func forLocks(t *testing.T, test func(t *testing.T, s *scene, file *os.File, loc
 	for _, lock := range lockNames {
 		t.Run(lock, func(t *testing.T) {
 			proctest.NoLeaks(t)
-			s, file := stage(t)
+			s, file := stage[scene](t)
 			test(t, s, file, lock, actor.Start(t, []*os.File{file}, lock))
 		})
 	}
@@ -52,7 +52,7 @@ func TestHolderKilled(t *testing.T) {
 // However deep the holder was in a recursive lock.
 func TestNestedHolderKilled(t *testing.T) {
 	proctest.NoLeaks(t)
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	victim := actor.Start(t, []*os.File{file}, "rmutex")
 	do(t, victim, "lock", "lock", "lock")
 	victim.Kill(t)

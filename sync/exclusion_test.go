@@ -31,7 +31,7 @@ func TestExclusion(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(lock+"/"+tt.name, func(t *testing.T) {
 				proctest.NoLeaks(t)
-				s, file := stage(t)
+				s, file := stage[scene](t)
 				procs := make([]*proctest.Proc, tt.procs)
 				for i := range procs {
 					procs[i] = adder.Start(t, []*os.File{file}, lock, strconv.Itoa(tt.adds))
@@ -52,7 +52,7 @@ func TestExclusion(t *testing.T) {
 func TestExclusionWithCancellation(t *testing.T) {
 	for _, lock := range lockNames {
 		t.Run(lock, func(t *testing.T) {
-			s, file := stage(t)
+			s, file := stage[scene](t)
 			const adds = 20_000
 			other := adder.Start(t, []*os.File{file}, lock, strconv.Itoa(adds))
 			proctest.Gate(t, other)
@@ -89,7 +89,7 @@ func TestExclusionWithCancellation(t *testing.T) {
 func TestWaitersCostNoThreads(t *testing.T) {
 	for _, lock := range lockNames {
 		t.Run(lock, func(t *testing.T) {
-			s, file := stage(t)
+			s, file := stage[scene](t)
 			holder := actor.Start(t, []*os.File{file}, lock)
 			do(t, holder, "lock")
 			before := threads(t)

@@ -17,7 +17,7 @@ import (
 // halfDead is a holder of the lock whose keeper's thread ends while its other
 // threads go on: the moment between a process's mark and its end, made long.
 var halfDead = proctest.Register("half dead", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func TestRecovererWaitsForLastWrite(t *testing.T) {
 // lastWrite has a holder write when it is known to be dead already, and returns
 // what the one who took it sees.
 func lastWrite(t *testing.T, lock string) int64 {
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	victim := halfDead.Start(t, []*os.File{file}, lock)
 	victim.Expect(t, "locked")
 	victim.Tell(t, "lose the keeper")

@@ -8,7 +8,7 @@ import (
 )
 
 // A gate lets one goroutine of this process at a time wait in the kernel for
-// one lock word; the others wait at the gate, each with its own context, and
+// one word; the others wait at the gate, each with its own context, and
 // cost no thread. The fast path never comes here.
 //
 // There is exactly one gate per word. A gate shared by two words would
@@ -16,14 +16,14 @@ import (
 // for word 2 behind the same gate.
 type gate struct {
 	shard *gateShard
-	word  *atomic.Uint64
-	token chan struct{} // holds the token while nobody is through; a channel, so that a context can end the wait
-	users int           // goroutines at or through the gate, under shard.mu
+	word  *atomic.Uint32 // on which it waits; of a lock the lower half
+	token chan struct{}  // holds the token while nobody is through; a channel, so that a context can end the wait
+	users int            // goroutines at or through the gate, under shard.mu
 }
 
 type gateShard struct {
 	mu    sync.Mutex
-	gates map[*atomic.Uint64]*gate
+	gates map[*atomic.Uint32]*gate
 }
 
 var (
@@ -33,7 +33,7 @@ var (
 
 // enterGate waits until this goroutine is the only one through. The caller must
 // leave.
-func enterGate(ctx context.Context, word *atomic.Uint64) (*gate, error) {
+func enterGate(ctx context.Context, word *atomic.Uint32) (*gate, error) {
 	shard := &gateShards[maphash.Comparable(gateSeed, word)%uint64(len(gateShards))]
 	shard.mu.Lock()
 	g := shard.gates[word]
@@ -41,7 +41,7 @@ func enterGate(ctx context.Context, word *atomic.Uint64) (*gate, error) {
 		g = &gate{shard: shard, word: word, token: make(chan struct{}, 1)}
 		g.token <- struct{}{}
 		if shard.gates == nil {
-			shard.gates = make(map[*atomic.Uint64]*gate)
+			shard.gates = make(map[*atomic.Uint32]*gate)
 		}
 		shard.gates[word] = g
 	}

@@ -13,7 +13,7 @@ import (
 // keep another from waiting for, and getting, another lock.
 func TestGatePerLock(t *testing.T) {
 	proctest.NoLeaks(t)
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	first := actor.Start(t, []*os.File{file}, "mutex")
 	second := actor.Start(t, []*os.File{file}, "rmutex")
 	do(t, first, "lock")

@@ -23,7 +23,7 @@ func TestLateUnlock(t *testing.T) {
 		for point, bit := range map[probe.Point]uint64{probe.Lock10: 0, probe.Lock11: waiting} {
 			t.Run(strings.ReplaceAll(point.String(), " ", "")+"/"+lock, func(t *testing.T) {
 				proctest.NoLeaks(t)
-				s, file := stage(t)
+				s, file := stage[scene](t)
 				word := wholeWord(s.lock(lock))
 				s.lock(lock).Lock()
 				ours := word.Load()

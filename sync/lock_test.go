@@ -15,7 +15,7 @@ import (
 
 // Python: _TestLock.test_lock — differs: Unlock of an unlocked lock panics, and so does Unlock by a process that does not hold it
 func TestMutex(t *testing.T) {
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	m := &s.Mutex
 	require.True(t, m.TryLock())
 	require.False(t, m.TryLock())
@@ -52,7 +52,7 @@ func TestMutexUnlockedByOtherGoroutine(t *testing.T) {
 
 // Python: _TestLock.test_rlock — differs: Unlock by a goroutine that does not own the lock panics
 func TestRMutex(t *testing.T) {
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	r := &s.RMutex
 	r.Lock()
 	require.True(t, r.TryLock())

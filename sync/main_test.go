@@ -3,7 +3,6 @@ package sync_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -43,29 +42,29 @@ func (s *scene) word(name string) func() uint32 {
 
 var lockNames = []string{"mutex", "rmutex"}
 
-// stage makes a scene.
-func stage(t testing.TB) (*scene, *os.File) {
+// stage makes the shared memory of a test.
+func stage[S any](t testing.TB) (*S, *os.File) {
 	t.Helper()
 	seg, err := shm.Create("scene", 4096)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, seg.Close()) })
-	s, err := shm.Place[scene](seg, 0)
+	s, err := shm.Place[S](seg, 0)
 	require.NoError(t, err)
 	return s, seg.File()
 }
 
 // enter is stage's counterpart in a helper.
-func enter(h *proctest.Helper) (*scene, error) {
+func enter[S any](h *proctest.Helper) (*S, error) {
 	seg, err := shm.Attach(h.Files[0])
 	if err != nil {
 		return nil, err
 	}
-	return shm.Place[scene](seg, 0)
+	return shm.Place[S](seg, 0)
 }
 
 // actor does with a lock what it is told, and says how that went.
 var actor = proctest.Register("actor", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}
@@ -81,12 +80,11 @@ var actor = proctest.Register("actor", func(h *proctest.Helper) error {
 
 // act returns the outcome of one operation: ok, no, died PID, panic TEXT, or
 // the error's text.
-func act(l psync.Locker, order string) (outcome string) {
-	defer func() {
-		if v := recover(); v != nil {
-			outcome = fmt.Sprintf("panic %v", v)
-		}
-	}()
+func act(l psync.Locker, order string) string {
+	return outcomeOf(func() string { return carryOut(l, order) })
+}
+
+func carryOut(l psync.Locker, order string) string {
 	switch order {
 	case "lock":
 		l.Lock()
@@ -150,7 +148,7 @@ func awaitSleeper(word func() uint32) {
 
 // adder adds to N under the lock, as often as it is told.
 var adder = proctest.Register("adder", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 
 // glutton holds the lock, and then takes as much memory as it is told.
 var glutton = proctest.Register("glutton", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}

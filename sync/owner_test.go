@@ -14,7 +14,7 @@ import (
 // processes have the same number. (Actors act on their first.)
 func TestRMutexBelongsToProcess(t *testing.T) {
 	proctest.NoLeaks(t)
-	_, file := stage(t)
+	_, file := stage[scene](t)
 	first := actor.Start(t, []*os.File{file}, "rmutex")
 	second := actor.Start(t, []*os.File{file}, "rmutex")
 	do(t, first, "lock")
@@ -26,7 +26,7 @@ func TestRMutexBelongsToProcess(t *testing.T) {
 // The depth dies with the owner: whoever comes after it is in for the first time.
 func TestDepthDiesWithOwner(t *testing.T) {
 	proctest.NoLeaks(t)
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	victim := actor.Start(t, []*os.File{file}, "rmutex")
 	do(t, victim, "lock", "lock", "lock")
 	victim.Kill(t)

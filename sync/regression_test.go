@@ -90,7 +90,7 @@ func TestDeathAfterUnmap(t *testing.T) {
 		for _, lock := range lockNames {
 			t.Run(thread+"/"+lock, func(t *testing.T) {
 				proctest.NoLeaks(t)
-				s, file := stage(t)
+				s, file := stage[scene](t)
 				fd, err := unix.MemfdCreate("innocent", unix.MFD_CLOEXEC)
 				require.NoError(t, err)
 				innocent := os.NewFile(uintptr(fd), "innocent")
@@ -119,7 +119,7 @@ func TestDeathAfterUnmap(t *testing.T) {
 // pender dies with another's liveness word in the pending entry of its robust
 // list: a claimer that has just lost the slot (step 22).
 var pender = proctest.Register("pender", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func TestPidReuse(t *testing.T) {
 
 // mute holds the lock, and dies of its first attempt to wake anybody.
 var mute = proctest.Register("mute", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}
@@ -271,7 +271,7 @@ func TestWakeComesAfterStore(t *testing.T) {
 	for _, lock := range lockNames {
 		t.Run(lock, func(t *testing.T) {
 			proctest.NoLeaks(t)
-			s, file := stage(t)
+			s, file := stage[scene](t)
 			holder := mute.Start(t, []*os.File{file}, lock)
 			holder.Expect(t, "locked")
 			waiter := actor.Start(t, []*os.File{file}, lock)

@@ -28,7 +28,7 @@ var visitor = proctest.Register("visitor", func(h *proctest.Helper) error {
 // with the others that were; who comes later is in another, would take all of
 // them for dead, and is therefore kept from their locks.
 func TestRosterFileRemoved(t *testing.T) {
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	files := []*os.File{file}
 	visitor.Start(t, files).Expect(t, fmt.Sprintf("%x, refused false: <nil>", roster.TableID()))
 	if !inOwnRoster(t) {

@@ -106,7 +106,7 @@ type stepping struct {
 }
 
 func newStepping(t *testing.T, sit situation, lock string, earlier *coverage) *stepping {
-	s, file := stage(t)
+	s, file := stage[scene](t)
 	c, err := controlsIn(t, file)
 	require.NoError(t, err)
 	st := &stepping{situation: sit, scene: s, controls: c, coverage: newCoverage(t), earlier: earlier.killedAt, lock: lock, file: file}

@@ -51,7 +51,7 @@ func controlsIn(t *testing.T, file *os.File) (*controls, error) {
 // stepped is an actor that can work, and that can be stepped through. It acts
 // on a thread that is not its first, because that one cannot be seized.
 var stepped = proctest.Register("stepped", func(h *proctest.Helper) error {
-	s, err := enter(h)
+	s, err := enter[scene](h)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func forWords(t *testing.T, test func(t *testing.T, s *scene, lock string)) {
 	for _, lock := range lockNames {
 		t.Run(lock, func(t *testing.T) {
 			proctest.NoLeaks(t)
-			s, _ := stage(t)
+			s, _ := stage[scene](t)
 			test(t, s, lock)
 		})
 	}

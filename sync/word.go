@@ -116,7 +116,7 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 	if lockBudget.Until(func() bool { return word.Load() == 0 && word.CompareAndSwap(0, uint64(me)) }) {
 		return nil
 	}
-	gate, err := enterGate(ctx, word)
+	gate, err := enterGate(ctx, lowHalf(word))
 	if err != nil {
 		return err
 	}

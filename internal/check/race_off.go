@@ -8,7 +8,7 @@ import "sync/atomic"
 const Race = false
 
 // Acquire does nothing without the race detector.
-func Acquire(*atomic.Uint64) {}
+func Acquire[Word atomic.Uint32 | atomic.Uint64](*Word) {}
 
 // Release does nothing without the race detector.
-func Release(*atomic.Uint64) {}
+func Release[Word atomic.Uint32 | atomic.Uint64](*Word) {}

@@ -16,13 +16,15 @@ const Race = true
 // which can hide a race and never invents one.
 var shadow [4096]uint32
 
-func shadowOf(word *atomic.Uint64) unsafe.Pointer {
+func shadowOf[Word atomic.Uint32 | atomic.Uint64](word *Word) unsafe.Pointer {
 	a := uintptr(unsafe.Pointer(word))
 	return unsafe.Pointer(&shadow[(a>>3^a>>15)%uintptr(len(shadow))])
 }
 
 // Acquire tells the race detector that the lock at word was taken.
-func Acquire(word *atomic.Uint64) { runtime.RaceAcquire(shadowOf(word)) }
+func Acquire[Word atomic.Uint32 | atomic.Uint64](word *Word) { runtime.RaceAcquire(shadowOf(word)) }
 
 // Release tells the race detector that the lock at word is about to be freed.
-func Release(word *atomic.Uint64) { runtime.RaceReleaseMerge(shadowOf(word)) }
+func Release[Word atomic.Uint32 | atomic.Uint64](word *Word) {
+	runtime.RaceReleaseMerge(shadowOf(word))
+}
