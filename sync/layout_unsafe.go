@@ -19,6 +19,26 @@ var (
 	_ [24]byte = [unsafe.Sizeof(RMutex{})]byte{}
 	_ [8]byte  = [unsafe.Offsetof(RMutex{}.holder)]byte{}
 	_ [16]byte = [unsafe.Offsetof(RMutex{}.depth)]byte{}
+
+	// RWMutex
+
+	// Semaphore
+
+	// BoundedSemaphore
+
+	// Cond
+
+	_ [4]byte = [unsafe.Sizeof(Event{})]byte{}
+
+	// Barrier
+
+	_ [16]byte = [unsafe.Sizeof(Once{})]byte{}
+	_ [8]byte  = [unsafe.Offsetof(Once{}.done)]byte{}
+
+	_ [512]byte = [unsafe.Sizeof(WaitGroup{})]byte{}
+	_ [8]byte   = [unsafe.Offsetof(WaitGroup{}.seq)]byte{}
+	_ [16]byte  = [unsafe.Offsetof(WaitGroup{}.state)]byte{}
+	_ [40]byte  = [unsafe.Offsetof(WaitGroup{}.cells)]byte{}
 )
 
 // lowHalf is the futex on which waiters sleep, highHalf the one of the heir.

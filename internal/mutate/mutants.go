@@ -29,7 +29,9 @@ const usualLimit = 20 * time.Second
 // of a second otherwise.
 const hang = 5 * time.Second
 
-var mutants = slices.Concat(lockMutants, heirMutants, rosterMutants, queueMutants, pipeMutants, handMutants, poolMutants)
+var mutants = slices.Concat(lockMutants, heirMutants,
+	rwMutexMutants, semaphoreMutants, boundedSemaphoreMutants, condMutants, eventMutants, barrierMutants, onceMutants, waitGroupMutants,
+	rosterMutants, queueMutants, pipeMutants, handMutants, poolMutants)
 
 const (
 	word    = "sync/word.go"

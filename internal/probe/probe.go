@@ -129,6 +129,50 @@ const (
 	Pause172   // sleep
 	Pause173   // look at all that is out
 
+	// RWMutex: see sync.
+
+	// Semaphore: see sync.
+
+	// BoundedSemaphore: see sync.
+
+	// Cond: see sync.
+
+	// An event.
+	Event291 // look: set?
+	Event292 // look again
+	Event293 // announce a sleeper
+	Event294 // sleep
+	Event295 // CAS clear -> set
+	Event296 // wake
+	Event297 // CAS set -> clear
+
+	// Barrier: see sync.
+
+	// A function that runs once.
+	Once321 // look: done?
+	Once322 // lock
+	Once323 // look again
+	Once324 // run the function
+	Once325 // done = 1
+	Once326 // unlock
+
+	// A group of members that are waited for.
+	WaitGroup331 // lock
+	WaitGroup332 // its holder died: finish what is on record
+	WaitGroup333 // seq+1
+	WaitGroup334 // wake all
+	WaitGroup335 // no sleeper is announced any more
+	WaitGroup336 // the record's state
+	WaitGroup337 // the record's cell
+	WaitGroup338 // the cell
+	WaitGroup339 // the state
+	WaitGroup340 // the record's end
+	WaitGroup341 // unlock
+	WaitGroup342 // give back what a dead process had claimed
+	WaitGroup343 // look
+	WaitGroup344 // sleep
+	WaitGroup345 // slept
+
 	end
 )
 
@@ -149,6 +193,15 @@ var names = [end]string{
 	"collect 140", "collect 141", "collect 142", "death 150", "death 151", "death 152",
 	"death 153", "death 154", "death 155", "verdict 160", "verdict 161", "verdict 162", "cut 163",
 	"pause 170", "pause 171", "pause 172", "pause 173",
+	// RWMutex
+	// Semaphore
+	// BoundedSemaphore
+	// Cond
+	"event 291", "event 292", "event 293", "event 294", "event 295", "event 296", "event 297",
+	// Barrier
+	"once 321", "once 322", "once 323", "once 324", "once 325", "once 326",
+	"wg 331", "wg 332", "wg 333", "wg 334", "wg 335", "wg 336", "wg 337", "wg 338",
+	"wg 339", "wg 340", "wg 341", "wg 342", "wg 343", "wg 344", "wg 345",
 }
 
 // String returns the name used in docs/protocol.md.

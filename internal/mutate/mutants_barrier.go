@@ -1,0 +1,4 @@
+package main
+
+// barrierMutants break Barrier.
+var barrierMutants = []mutant{}

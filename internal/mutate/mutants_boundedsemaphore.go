@@ -1,0 +1,4 @@
+package main
+
+// boundedSemaphoreMutants break BoundedSemaphore.
+var boundedSemaphoreMutants = []mutant{}

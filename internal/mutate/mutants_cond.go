@@ -1,0 +1,4 @@
+package main
+
+// condMutants break Cond.
+var condMutants = []mutant{}

@@ -1,0 +1,4 @@
+package main
+
+// rwMutexMutants break RWMutex.
+var rwMutexMutants = []mutant{}

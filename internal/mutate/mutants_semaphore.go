@@ -1,0 +1,4 @@
+package main
+
+// semaphoreMutants break Semaphore.
+var semaphoreMutants = []mutant{}

@@ -1,0 +1,92 @@
+package sync
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-multiproc/multiproc/internal/await"
+	"github.com/go-multiproc/multiproc/internal/roster"
+)
+
+// A primitive that several processes hold at once has a table of holders: an
+// array of 64-bit cells, each of which says what one process holds.
+//
+//	63..32  count   what it holds; each primitive says what it counts. Also a futex word
+//	31..0   owner   roster id; 0 = never used
+//
+// A cell whose owner is dead is void: nobody holds what it says. A cell with the
+// count 0 is empty, whoever's it is, and may be claimed by another process.
+//
+// Every change of a cell is one CAS of all 64 bits, never an add: then a late
+// thread of a dead process, or one whose empty cell was claimed by another
+// meanwhile, fails to change it and looks again.
+//
+// A process has at most one cell of a table, so that what it holds is one number.
+// For that it claims under a mutex of its own. Which of its goroutines holds what
+// is not recorded.
+const countShift = 32
+
+func countOf(w uint64) uint32 { return uint32(w >> countShift) }
+
+func cellOf(owner roster.ID, count uint32) uint64 { return uint64(count)<<countShift | uint64(owner) }
+
+// claiming is held by a goroutine of this process that claims a cell, of any
+// table. Nobody waits under it.
+var claiming sync.Mutex
+
+// ownCell returns the cell of process me, or nil. It looks at the cell home first.
+func ownCell(cells []atomic.Uint64, me roster.ID, home int) *atomic.Uint64 {
+	for i := range cells {
+		cell := &cells[(home+i)%len(cells)]
+		if ownerOf(cell.Load()) == me {
+			return cell
+		}
+	}
+	return nil
+}
+
+// claimCell returns the cell of process me, after claiming one if it has none:
+// home, or else the first after it that nobody uses, that was a dead process's,
+// or that is empty, in this order. It returns nil if every cell counts something;
+// what dead owners left in theirs is for the caller to take away first.
+func claimCell(cells []atomic.Uint64, me roster.ID, home int) *atomic.Uint64 {
+	claiming.Lock()
+	defer claiming.Unlock()
+	for {
+		if own := ownCell(cells, me, home); own != nil {
+			return own
+		}
+		cell, seen := emptyCell(cells, home)
+		if cell == nil {
+			return nil
+		}
+		if cell.CompareAndSwap(seen, cellOf(me, 0)) {
+			return cell
+		}
+	}
+}
+
+// emptyCell returns a cell that may be claimed, as claimCell describes it, and
+// what it contained.
+func emptyCell(cells []atomic.Uint64, home int) (found *atomic.Uint64, seen uint64) {
+	for i := range cells {
+		cell := &cells[(home+i)%len(cells)]
+		w := cell.Load()
+		switch {
+		case countOf(w) != 0:
+		case ownerOf(w) == 0, !roster.Look(ownerOf(w)).Alive:
+			return cell, w
+		case found == nil:
+			found, seen = cell, w
+		}
+	}
+	return found, seen
+}
+
+// idle bounds a sleep for something that nobody may have begun: 100 ms at first,
+// after a second ever longer, up to 2 s. It is for a wake that was lost with its
+// killed sender; many idle sleepers should cost nothing.
+func idle(s *await.Sleeper) time.Duration {
+	return min(max(s.Waited()-time.Second, longestSleep), 2*time.Second)
+}
