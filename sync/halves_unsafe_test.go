@@ -16,6 +16,8 @@ func halves(l psync.Locker) (low, high *atomic.Uint32) {
 		word = unsafe.Pointer(l)
 	case *psync.RMutex:
 		word = unsafe.Pointer(l)
+	case *psync.RWMutex:
+		word = unsafe.Pointer(l)
 	}
 	return (*atomic.Uint32)(word), (*atomic.Uint32)(unsafe.Add(word, 4))
 }

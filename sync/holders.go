@@ -57,28 +57,30 @@ func claimCell(cells []atomic.Uint64, me roster.ID, home int) *atomic.Uint64 {
 		if own := ownCell(cells, me, home); own != nil {
 			return own
 		}
-		cell, seen := emptyCell(cells, home)
-		if cell == nil {
+		nth := func(n int) *atomic.Uint64 { return &cells[(home+n)%len(cells)] }
+		n, seen := emptyCell(len(cells), nth)
+		if n < 0 {
 			return nil
 		}
-		if cell.CompareAndSwap(seen, cellOf(me, 0)) {
+		if cell := nth(n); cell.CompareAndSwap(seen, cellOf(me, 0)) {
 			return cell
 		}
 	}
 }
 
-// emptyCell returns a cell that may be claimed, as claimCell describes it, and
-// what it contained.
-func emptyCell(cells []atomic.Uint64, home int) (found *atomic.Uint64, seen uint64) {
-	for i := range cells {
-		cell := &cells[(home+i)%len(cells)]
-		w := cell.Load()
+// emptyCell returns which of a table's cells may be claimed, as claimCell
+// describes it, and what it contained; -1 if none may. The cells are asked for in
+// the order in which they are to be tried.
+func emptyCell(cells int, nth func(n int) *atomic.Uint64) (found int, seen uint64) {
+	found = -1
+	for n := range cells {
+		w := nth(n).Load()
 		switch {
 		case countOf(w) != 0:
 		case ownerOf(w) == 0, !roster.Look(ownerOf(w)).Alive:
-			return cell, w
-		case found == nil:
-			found, seen = cell, w
+			return n, w
+		case found < 0:
+			found, seen = n, w
 		}
 	}
 	return found, seen

@@ -20,7 +20,10 @@ var (
 	_ [8]byte  = [unsafe.Offsetof(RMutex{}.holder)]byte{}
 	_ [16]byte = [unsafe.Offsetof(RMutex{}.depth)]byte{}
 
-	// RWMutex
+	_ [1024]byte = [unsafe.Sizeof(RWMutex{})]byte{}
+	_ [8]byte    = [unsafe.Offsetof(RWMutex{}.dirty)]byte{}
+	_ [16]byte   = [unsafe.Offsetof(RWMutex{}.used)]byte{}
+	_ [64]byte   = [unsafe.Offsetof(RWMutex{}.lines)]byte{}
 
 	// Semaphore
 

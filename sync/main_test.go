@@ -17,27 +17,30 @@ import (
 
 func TestMain(m *testing.M) { proctest.Main(m) }
 
-// A scene is the shared memory of a test: two locks, and what they guard.
+// A scene is the shared memory of a test: a lock of each kind, and what they
+// guard.
 type scene struct {
-	Mutex  psync.Mutex
-	RMutex psync.RMutex
-	N      int64 // a plain add under a lock: the sum is short if the lock does not exclude
+	Mutex   psync.Mutex
+	RMutex  psync.RMutex
+	N       int64 // a plain add under a lock: the sum is short if the lock does not exclude
+	RWMutex psync.RWMutex
 }
 
 // lock returns one of the locks by name.
 func (s *scene) lock(name string) psync.Locker {
-	if name == "rmutex" {
+	switch name {
+	case "rmutex":
 		return &s.RMutex
+	case "rwmutex":
+		return &s.RWMutex
 	}
 	return &s.Mutex
 }
 
-// word returns the lock's 32-bit word: both locks begin with it.
+// word returns the lock's 32-bit word: all locks begin with it.
 func (s *scene) word(name string) func() uint32 {
-	if name == "rmutex" {
-		return wordOf(&s.RMutex)
-	}
-	return wordOf(&s.Mutex)
+	low, _ := halves(s.lock(name))
+	return low.Load
 }
 
 var lockNames = []string{"mutex", "rmutex"}
@@ -100,6 +103,10 @@ func carryOut(l psync.Locker, order string) string {
 		}
 	case "unlock":
 		l.Unlock()
+	case "rlock":
+		l.(*psync.RWMutex).RLock()
+	case "runlock":
+		l.(*psync.RWMutex).RUnlock()
 	case "mark":
 		l.MarkConsistent()
 	case "quit":

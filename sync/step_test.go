@@ -25,12 +25,12 @@ import (
 // A situation is what an operation is stepped through in.
 type situation struct {
 	name   string
-	before string // free, held by the victim (twice), held by another, dead owner, held with the mark
-	waiter string // "": nobody; sleeps; is the heir; is the heir, stopped
+	before string // free, held or read by the victim (twice), held or read by another, dead owner or reader, held with the mark
+	waiter string // "": nobody; sleeps; waits for a reader; is the heir; is the heir, stopped
 	order  string // what the victim does
 	letGo  string // when the other holder lets go: while the victim spins, or sleeps (as the heir)
 	cancel string // when the context of the victim ends, see cancelled; only what comes then is stepped through
-	only   string // one kind of lock
+	only   string // some kinds of lock; what is left to the word alone is not done with all
 
 	// Every instruction of a short path is one round. Of a long one, most of
 	// which is the Go runtime and the spin loop, so many at the beginning and
@@ -45,29 +45,36 @@ var situations = []situation{
 	{name: "lock once more", before: "held by the victim", order: "lock", only: "rmutex", ends: 300},
 	{name: "unlock one of two", before: "held twice by the victim", order: "unlock", only: "rmutex", ends: 300},
 	{name: "lock, sleeping", before: "held by another", order: "lock", letGo: "asleep", ends: 200, sample: 30},
-	{name: "lock, as the heir", before: "held by another", order: "lock", letGo: "asleep as the heir", ends: 60},
-	{name: "lock, spinning", before: "held by another", order: "lock", letGo: "spinning", ends: 300},
-	{name: "lock, never let go", before: "held by another", order: "try", ends: 30, sample: 20},
+	{name: "lock, as the heir", before: "held by another", order: "lock", letGo: "asleep as the heir", only: "mutex rmutex", ends: 60},
+	{name: "lock, spinning", before: "held by another", order: "lock", letGo: "spinning", only: "mutex rmutex", ends: 300},
+	{name: "lock, never let go", before: "held by another", order: "try", only: "mutex rmutex", ends: 30, sample: 20},
 	{name: "unlock, a waiter sleeps", before: "held by the victim", waiter: "sleeps", order: "unlock", ends: 300},
-	{name: "unlock, an heir sleeps", before: "held by the victim", waiter: "is the heir", order: "unlock", ends: 300},
+	{name: "unlock, an heir sleeps", before: "held by the victim", waiter: "is the heir", order: "unlock", only: "mutex rmutex", ends: 300},
 	{name: "unlock, not repaired", before: "held with the mark", order: "unlock", ends: 300},
 	{name: "lock, dead owner", before: "dead owner", order: "lock or learn", ends: 50, sample: 30},
 	{name: "mark", before: "held with the mark", order: "mark", ends: 300},
 	{name: "give up, asleep", before: "held by another", order: "give up", cancel: "asleep", ends: 60},
 	{name: "give up, woken", before: "held by another", order: "give up", cancel: "woken", ends: 60, only: "mutex"},
-	{name: "give up, as the heir", before: "held by another", order: "give up", cancel: "asleep as the heir", ends: 60},
+	{name: "give up, as the heir", before: "held by another", order: "give up", cancel: "asleep as the heir", only: "mutex rmutex", ends: 60},
+	{name: "read", before: "free", order: "rlock", only: "rwmutex", ends: 300},
+	{name: "read, sleeping", before: "held by another", order: "rlock", letGo: "asleep", only: "rwmutex", ends: 60, sample: 20},
+	{name: "read, dead owner", before: "dead owner", order: "rlock or learn", only: "rwmutex", ends: 50, sample: 20},
+	{name: "read no more", before: "read by the victim", order: "runlock", only: "rwmutex", ends: 300},
+	{name: "read no more, a writer waits", before: "read by the victim", waiter: "waits for a reader", order: "runlock", only: "rwmutex", ends: 300},
+	{name: "lock, a reader is in", before: "read by another", order: "lock", letGo: "asleep", only: "rwmutex", ends: 60, sample: 20},
+	{name: "lock, dead reader", before: "dead reader", order: "lock", only: "rwmutex", ends: 50, sample: 20},
 	{name: "give up, another is the heir", before: "held by another", waiter: "is the heir, stopped", order: "give up", cancel: "free", ends: 60, only: "mutex"},
 }
 
-// A process is killed at each machine instruction of Lock and Unlock, in an
-// ordinary build. Two that were there and one newcomer go on, and one of them
+// A process is killed at each machine instruction of Lock and Unlock, and of RLock
+// and RUnlock, in an ordinary build. Two that were there and one newcomer go on, and one of them
 // is told of the death exactly if the victim held the lock, or if somebody had
 // died before it.
 func TestStressKillAtEachInstruction(t *testing.T) {
 	total := newCoverage(t)
-	for _, lock := range lockNames {
+	for _, lock := range append(lockNames, "rwmutex") {
 		for _, sit := range situations {
-			if sit.only == "" || sit.only == lock {
+			if sit.only == "" || slices.Contains(strings.Fields(sit.only), lock) {
 				t.Run(lock+"/"+sit.name, func(t *testing.T) {
 					proctest.NoLeaks(t)
 					st := newStepping(t, sit, lock, total)
@@ -173,12 +180,16 @@ func (st *stepping) round(t *testing.T, e end, victim, newcomer *proctest.Proc, 
 	tid, err := strconv.Atoi(victim.Line(t))
 	require.NoError(t, err)
 	s := victim.Seize(t, tid, func() { st.Go.Store(1) })
-	othersLock := st.before == "held by another"
+	othersLock := strings.HasSuffix(st.before, "by another")
 	letGo := func() {
-		if othersLock {
+		switch {
+		case !othersLock:
+		case st.before == "read by another":
+			do(t, st.other, "runlock")
+		default:
 			do(t, st.other, "unlock")
-			othersLock = false
 		}
+		othersLock = false
 	}
 	low, high := halves(st.scene.lock(st.lock))
 	sleeps := func() { // the victim does, or is about to
@@ -196,7 +207,7 @@ func (st *stepping) round(t *testing.T, e end, victim, newcomer *proctest.Proc, 
 	}
 	running := e.from != 0 && !s.RunTo(t, e.from, func() bool {
 		announced := low.Load()&waiting != 0
-		if st.cancel != "" { // then it is to be woken, and not in vain
+		if st.cancel != "" || st.before == "read by another" { // then it is to be woken, and not in vain
 			announced = asleepOnLock(t, victim.Pid())
 		}
 		if announced && othersLock {
@@ -259,7 +270,18 @@ func (st *stepping) round(t *testing.T, e end, victim, newcomer *proctest.Proc, 
 func (st *stepping) prepare(t *testing.T, victim *proctest.Proc) (corpse int) {
 	require.Zero(t, st.word(st.lock)())
 	do(t, victim, "lock", "unlock") // it is on the roster, and its stack has grown
+	if st.lock == "rwmutex" {
+		do(t, victim, "rlock", "runlock") // it has a cell
+	}
 	switch st.before {
+	case "read by the victim":
+		do(t, victim, "rlock")
+	case "read by another":
+		do(t, st.other, "rlock")
+	case "dead reader":
+		first := st.start(t)
+		do(t, first, "rlock")
+		first.Kill(t)
 	case "held by the victim":
 		do(t, victim, "lock")
 	case "held twice by the victim":
@@ -282,7 +304,11 @@ func (st *stepping) prepare(t *testing.T, victim *proctest.Proc) (corpse int) {
 			waiter = st.survivor
 		}
 		st.work(t, waiter)
-		awaitSleeper(st.word(st.lock))
+		if st.waiter == "waits for a reader" {
+			awaitTrueSleeper(t, waiter.Pid())
+		} else {
+			awaitSleeper(st.word(st.lock))
+		}
 	}
 	if strings.HasPrefix(st.waiter, "is the heir") {
 		for low, high := halves(st.scene.lock(st.lock)); high.Load() == 0; {

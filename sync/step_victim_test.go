@@ -94,6 +94,10 @@ var stepped = proctest.Register("stepped", func(h *proctest.Helper) error {
 				"try":           func() { _ = l.LockContext(ended) },
 				"give up":       func() { _ = l.LockContext(endable{live, c}) },
 				"lock or learn": func() { _ = l.LockContext(context.Background()) },
+
+				"rlock":          s.RWMutex.RLock,
+				"runlock":        s.RWMutex.RUnlock,
+				"rlock or learn": func() { _ = s.RWMutex.RLockContext(context.Background()) },
 			}[order]
 			growStack(1000)
 			h.Say(strconv.Itoa(unix.Gettid()))

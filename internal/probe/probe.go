@@ -129,7 +129,28 @@ const (
 	Pause172   // sleep
 	Pause173   // look at all that is out
 
-	// RWMutex: see sync.
+	// Locking for writing and for reading, on top of a lock word.
+	RW201 // take the word
+	RW202 // mark a cell as used
+	RW203 // claim it
+	RW204 // take away what a dead reader left
+	RW205 // fence a dead reader
+	RW206 // sleep until a cell is free
+	RW207 // sleep until a reader leaves
+	RW208 // slept
+	RW209 // who died wrote nothing: unmark
+	RW210 // look at the cells
+	RW211 // dirty = 1
+	RW212 // dirty = 0
+	RW213 // let the word go
+	RW214 // count a reader
+	RW215 // look at the word
+	RW216 // the word is taken: count it no more
+	RW217 // take the word
+	RW218 // count a reader, with the word
+	RW219 // let the word go
+	RW220 // count a reader no more
+	RW221 // wake who waits for that
 
 	// Semaphore: see sync.
 
@@ -193,7 +214,8 @@ var names = [end]string{
 	"collect 140", "collect 141", "collect 142", "death 150", "death 151", "death 152",
 	"death 153", "death 154", "death 155", "verdict 160", "verdict 161", "verdict 162", "cut 163",
 	"pause 170", "pause 171", "pause 172", "pause 173",
-	// RWMutex
+	"rw 201", "rw 202", "rw 203", "rw 204", "rw 205", "rw 206", "rw 207", "rw 208", "rw 209", "rw 210",
+	"rw 211", "rw 212", "rw 213", "rw 214", "rw 215", "rw 216", "rw 217", "rw 218", "rw 219", "rw 220", "rw 221",
 	// Semaphore
 	// BoundedSemaphore
 	// Cond
