@@ -81,12 +81,6 @@ var eventPlayer = proctest.Register("event", play(func(ctx context.Context, s *e
 	return "unknown order " + order
 }))
 
-func ended() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}
-
 // Python: _TestEvent.test_event — differs: Wait takes a context for its time-out
 func TestEvent(t *testing.T) {
 	proctest.NoLeaks(t)

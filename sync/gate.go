@@ -11,19 +11,25 @@ import (
 // one word; the others wait at the gate, each with its own context, and
 // cost no thread. The fast path never comes here.
 //
-// There is exactly one gate per word. A gate shared by two words would
-// deadlock: goroutine A waits for word 1 behind the gate, its holder B waits
-// for word 2 behind the same gate.
+// There is exactly one gate for each thing that is waited for. A gate shared by
+// two would deadlock: goroutine A waits for the first behind the gate, its holder B
+// waits for the second behind the same gate.
 type gate struct {
 	shard *gateShard
+	key   gateKey
+	token chan struct{} // holds the token while nobody is through; a channel, so that a context can end the wait
+	users int           // goroutines at or through the gate, under shard.mu
+}
+
+// A gateKey names what is waited for.
+type gateKey struct {
 	word  *atomic.Uint32 // on which it waits; of a lock the lower half
-	token chan struct{}  // holds the token while nobody is through; a channel, so that a context can end the wait
-	users int            // goroutines at or through the gate, under shard.mu
+	round uint32         // of a word that serves one wait after the other, which one; else 0
 }
 
 type gateShard struct {
 	mu    sync.Mutex
-	gates map[*atomic.Uint32]*gate
+	gates map[gateKey]*gate
 }
 
 var (
@@ -34,16 +40,23 @@ var (
 // enterGate waits until this goroutine is the only one through. The caller must
 // leave.
 func enterGate(ctx context.Context, word *atomic.Uint32) (*gate, error) {
+	return enterRound(ctx, word, 0)
+}
+
+// enterRound is enterGate for a word where a wait for a later round must not
+// hold up one who still has to learn that an earlier round is over.
+func enterRound(ctx context.Context, word *atomic.Uint32, round uint32) (*gate, error) {
 	shard := &gateShards[maphash.Comparable(gateSeed, word)%uint64(len(gateShards))]
+	key := gateKey{word, round}
 	shard.mu.Lock()
-	g := shard.gates[word]
+	g := shard.gates[key]
 	if g == nil {
-		g = &gate{shard: shard, word: word, token: make(chan struct{}, 1)}
+		g = &gate{shard: shard, key: key, token: make(chan struct{}, 1)}
 		g.token <- struct{}{}
 		if shard.gates == nil {
-			shard.gates = make(map[*atomic.Uint32]*gate)
+			shard.gates = make(map[gateKey]*gate)
 		}
-		shard.gates[word] = g
+		shard.gates[key] = g
 	}
 	g.users++
 	shard.mu.Unlock()
@@ -67,6 +80,6 @@ func (g *gate) drop() {
 	g.shard.mu.Lock()
 	defer g.shard.mu.Unlock()
 	if g.users--; g.users == 0 {
-		delete(g.shard.gates, g.word)
+		delete(g.shard.gates, g.key)
 	}
 }

@@ -33,7 +33,11 @@ var (
 
 	_ [4]byte = [unsafe.Sizeof(Event{})]byte{}
 
-	// Barrier
+	_ [512]byte = [unsafe.Sizeof(Barrier{})]byte{}
+	_ [0]byte   = [unsafe.Offsetof(Barrier{}.state)]byte{}
+	_ [8]byte   = [unsafe.Offsetof(Barrier{}.members)]byte{}
+	_ [12]byte  = [unsafe.Offsetof(Barrier{}.cut)]byte{}
+	_ [16]byte  = [unsafe.Offsetof(Barrier{}.cells)]byte{}
 
 	_ [16]byte = [unsafe.Sizeof(Once{})]byte{}
 	_ [8]byte  = [unsafe.Offsetof(Once{}.done)]byte{}

@@ -94,9 +94,7 @@ func carryOut(l psync.Locker, order string) string {
 	case "lock or learn":
 		return describe(l.LockContext(context.Background()))
 	case "try with an ended context":
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		return describe(l.LockContext(ctx))
+		return describe(l.LockContext(ended()))
 	case "try":
 		if !l.TryLock() {
 			return "no"
@@ -126,6 +124,13 @@ func describe(err error) string {
 		return "died " + strconv.Itoa(died.Pid)
 	}
 	return err.Error()
+}
+
+// ended returns a context that has ended.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // do has an actor carry out orders that succeed.

@@ -152,11 +152,11 @@ func (th *rwTheatre) fill(t *testing.T) {
 	other := rwPlayer.Start(t, th.files)
 	do(t, other, "rlock", "runlock")
 	th.full = idOf(t, th.rwScene, other.Pid())
-	fillCells(wordsOf(&th.RW), th.full)
+	fillCells(rwWordsOf(&th.RW), th.full)
 }
 
 func (th *rwTheatre) empty() {
-	w := wordsOf(&th.RW)
+	w := rwWordsOf(&th.RW)
 	for _, cell := range w.counting() {
 		cell.CompareAndSwap(1<<32|uint64(th.full), uint64(th.full))
 	}

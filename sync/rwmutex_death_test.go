@@ -28,7 +28,7 @@ func TestRWMutexReaderKilled(t *testing.T) {
 			p[0].Expect(t, "ok")
 		} else {
 			reader.Kill(t)
-			require.Len(t, wordsOf(&s.RW).counting(), 1)
+			require.Len(t, rwWordsOf(&s.RW).counting(), 1)
 			do(t, p[0], "lock")
 		}
 		do(t, p[0], "unlock")
@@ -61,7 +61,7 @@ func TestRWMutexWriterKilled(t *testing.T) {
 	require.False(t, s.RW.TryLock())
 	require.EqualError(t, s.RW.RLockContext(t.Context()), "psync: the process that held the lock died (pid "+strconv.Itoa(p[0].Pid())+")")
 	require.ErrorIs(t, s.RW.RLockContext(over()), psync.ErrOwnerDied)
-	require.Empty(t, wordsOf(&s.RW).counting(), "a reader who is told does not read")
+	require.Empty(t, rwWordsOf(&s.RW).counting(), "a reader who is told does not read")
 	require.PanicsWithError(t, "psync: the process that held the lock died", s.RW.RLock)
 	require.PanicsWithError(t, "psync: the process that held the lock died", s.RW.Lock)
 	require.False(t, s.RW.TryRLock())
@@ -188,7 +188,7 @@ func TestRWMutexMisuse(t *testing.T) {
 // A process's cell was claimed by another while it was empty.
 func TestRWMutexCellIsTaken(t *testing.T) {
 	s, _, p := rwStage(t, 1)
-	w := wordsOf(&s.RW)
+	w := rwWordsOf(&s.RW)
 	s.RW.RLock()
 	cell := w.counting()[0]
 	mine := cell.Load()
@@ -206,7 +206,7 @@ func TestRWMutexCellIsTaken(t *testing.T) {
 
 // idOf finds a process in the cells.
 func idOf(t *testing.T, s *rwScene, pid int) roster.ID {
-	lines := &wordsOf(&s.RW).lines
+	lines := &rwWordsOf(&s.RW).lines
 	for line := range lines {
 		for row := range lines[line] {
 			if id := roster.ID(lines[line][row].Load() & roster.Mask); id != 0 && roster.Look(id).Pid == pid {
@@ -232,7 +232,7 @@ func fillCells(w *rwWords, id roster.ID) {
 // When every cell counts readers of the living, a reader more waits for one.
 func TestRWMutexOverflow(t *testing.T) {
 	s, files, p := rwStage(t, 2)
-	w := wordsOf(&s.RW)
+	w := rwWordsOf(&s.RW)
 	id := idOf(t, s, p[1].Pid())
 	fillCells(w, id)
 	require.False(t, s.RW.TryRLock())
@@ -266,7 +266,7 @@ func TestRWMutexOverflow(t *testing.T) {
 // Whatever memory says, there is an answer.
 func TestRWMutexBadMemory(t *testing.T) {
 	s, _, p := rwStage(t, 1)
-	w := wordsOf(&s.RW)
+	w := rwWordsOf(&s.RW)
 	w.used[0].Store(1<<64 - 1)
 	w.used[1].Store(1<<64 - 1) // more cells than there are
 	s.RW.Lock()

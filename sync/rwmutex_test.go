@@ -81,14 +81,14 @@ func rwStage(t *testing.T, players int) (s *rwScene, files []*os.File, procs []*
 
 // announced returns when a process has taken the word, to write or to queue.
 func (s *rwScene) announced() {
-	for wordsOf(&s.RW).word.Load() == 0 {
+	for rwWordsOf(&s.RW).word.Load() == 0 {
 		runtime.Gosched()
 	}
 }
 
 // queued returns when somebody sleeps on the word.
 func (s *rwScene) queued() {
-	for wordsOf(&s.RW).word.Load()&waiting == 0 {
+	for rwWordsOf(&s.RW).word.Load()&waiting == 0 {
 		runtime.Gosched()
 	}
 }
@@ -100,7 +100,7 @@ func (s *rwScene) unlocked(t *testing.T) {
 	s.RW.Unlock()
 	require.True(t, s.RW.TryRLock())
 	s.RW.RUnlock()
-	w := wordsOf(&s.RW)
+	w := rwWordsOf(&s.RW)
 	require.Zero(t, w.word.Load())
 	require.Zero(t, w.dirty.Load())
 	require.Empty(t, w.counting())
@@ -191,7 +191,7 @@ func TestRWMutexLines(t *testing.T) {
 		do(t, p, "rlock")
 	}
 	s.RW.RLock()
-	lines := &wordsOf(&s.RW).lines
+	lines := &rwWordsOf(&s.RW).lines
 	for line := range lines {
 		n := 0
 		for row := range lines[line] {
@@ -201,7 +201,7 @@ func TestRWMutexLines(t *testing.T) {
 		}
 		require.LessOrEqual(t, n, 1, "line %d", line)
 	}
-	require.Len(t, wordsOf(&s.RW).counting(), 10)
+	require.Len(t, rwWordsOf(&s.RW).counting(), 10)
 	s.RW.RUnlock()
 }
 
@@ -209,7 +209,7 @@ func TestRWMutexLines(t *testing.T) {
 // that backs off. (A true sleeper looks again after 100 ms.)
 func TestRWMutexReaderWakes(t *testing.T) {
 	s, _, _ := rwStage(t, 0)
-	w := wordsOf(&s.RW)
+	w := rwWordsOf(&s.RW)
 	s.RW.RLock()
 	s.RW.RLock()
 	cells := w.counting()

@@ -16,7 +16,7 @@ type rwWords struct {
 	lines [15][8]atomic.Uint64
 }
 
-func wordsOf(rw *psync.RWMutex) *rwWords { return (*rwWords)(unsafe.Pointer(rw)) }
+func rwWordsOf(rw *psync.RWMutex) *rwWords { return (*rwWords)(unsafe.Pointer(rw)) }
 
 // countHalf is the futex of a cell.
 func countHalf(cell *atomic.Uint64) *atomic.Uint32 {

@@ -1,7 +1,7 @@
 /*
  * A WaitGroup (sync/waitgroup*.go). Members claim one each of what was added, and
- * are done with it; waiters wait. Any of them is killed at any step. Labels W331 to
- * W345 are the steps.
+ * are done with it; waiters wait. Any of them is killed at any step. Labels Q331 to
+ * Q345 are the steps.
  *
  * The lock is ideal: who waits for it learns at once that its holder died, as
  * lock.pml shows. So is the liveness word: a death wakes all who watch it. Sleeps have
@@ -53,20 +53,22 @@ inline count(n) {
 }
 
 inline write(m, c, u, r, l) {
-	DIE; W338: cells[m] = c;
-	DIE; W339: atomic { unclaimed = u; round = r; lost = l };
+	DIE;
+Q338:	cells[m] = c;
+	DIE;
+Q339:	atomic { unclaimed = u; round = r; lost = l };
 	DIE
 }
 
 inline lock() {
 	DIE;
-W331:	atomic { mu == 0 || DEAD(mu) -> repair = mu != 0; mu = me };
+Q331:	atomic { mu == 0 || DEAD(mu) -> repair = mu != 0; mu = me };
 #ifndef M_NO_REDO
 	if
 	:: repair && recordCell != 0 ->
 		DIE;
-W332:		write(recordCell, recordCount, recordUnclaimed, recordRound, recordLost);
-W340:		recordCell = 0
+Q332:		write(recordCell, recordCount, recordUnclaimed, recordRound, recordLost);
+Q340:		recordCell = 0
 	:: else
 	fi;
 #endif
@@ -75,21 +77,21 @@ W340:		recordCell = 0
 
 inline unlock() {
 	DIE;
-W341:	mu = 0
+Q341:	mu = 0
 }
 
 inline rouse() {
 	if
 	:: w ->
 		DIE;
-W333:		seq++;
+Q333:		seq++;
 #ifdef M_W_FIRST
 		w = false;
 #endif
 		DIE;
-W334:		asleep = 0;
+Q334:		asleep = 0;
 		DIE;
-W335:		w = false
+Q335:		w = false
 	:: else
 	fi
 }
@@ -123,13 +125,14 @@ inline change(m, c, u, l) {
 		DIE;
 		atomic { cells[m] = c; note(m) }
 	:: else ->
-		DIE; /* 336 changes nothing that anybody looks at */
+		DIE;
+Q336:		skip; /* changes nothing that anybody looks at */
 #ifdef M_NO_RECORD
 		atomic { cells[m] = c; note(m) };
 		DIE;
 		atomic { unclaimed = recordUnclaimed; round = recordRound; lost = recordLost }
 #else
-W337:		atomic { recordCell = m; note(m) };
+Q337:		atomic { recordCell = m; note(m) };
 		write(m, recordCount, recordUnclaimed, recordRound, recordLost);
 		recordCell = 0
 #endif
@@ -148,7 +151,7 @@ inline bury() {
 		if
 		:: cells[m] > 0 && DEAD(m) ->
 			DIE;
-W342:			change(m, 0, unclaimed, true)
+Q342:			change(m, 0, unclaimed, true)
 		:: else
 		fi
 	}
@@ -172,7 +175,7 @@ proctype waiter(byte me) {
 	bool repair;
 	first = 0;
 again:	DIE;
-W343:	if
+Q343:	if
 	:: round != first -> goto over
 	:: else
 	fi;
@@ -196,7 +199,7 @@ W343:	if
 	fi;
 	unlock();
 	DIE;
-W344:	atomic {
+Q344:	atomic {
 		if
 		:: seq == seen -> asleep = asleep | BIT(me)
 		:: else
@@ -206,7 +209,7 @@ W344:	atomic {
 	:: atomic { !(asleep & BIT(me)) || (dead & watched[me]) -> asleep = asleep & ~BIT(me); break }
 	:: atomic { crashes > 0 -> crashes--; dead = dead | BIT(me); goto died }
 	od;
-W345:	goto again;
+Q345:	goto again;
 over:	atomic {
 		/* Each member was done, or died; and it is told if one died with its claim. */
 		for (i : 1 .. MEMBERS) {

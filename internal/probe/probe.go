@@ -167,7 +167,16 @@ const (
 	Event296 // wake
 	Event297 // CAS set -> clear
 
-	// Barrier: see sync.
+	// Meeting at a barrier.
+	Bar301 // look at the state
+	Bar302 // mark the own cell
+	Bar303 // look for the dead
+	Bar304 // be counted
+	Bar305 // sleep
+	Bar306 // the action is done
+	Bar307 // break
+	Bar308 // wake
+	Bar309 // begin anew
 
 	// A function that runs once.
 	Once321 // look: done?
@@ -220,7 +229,7 @@ var names = [end]string{
 	// BoundedSemaphore
 	// Cond
 	"event 291", "event 292", "event 293", "event 294", "event 295", "event 296", "event 297",
-	// Barrier
+	"bar 301", "bar 302", "bar 303", "bar 304", "bar 305", "bar 306", "bar 307", "bar 308", "bar 309",
 	"once 321", "once 322", "once 323", "once 324", "once 325", "once 326",
 	"wg 331", "wg 332", "wg 333", "wg 334", "wg 335", "wg 336", "wg 337", "wg 338",
 	"wg 339", "wg 340", "wg 341", "wg 342", "wg 343", "wg 344", "wg 345",

@@ -1,0 +1,572 @@
+package sync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-multiproc/multiproc/internal/proctest"
+	psync "github.com/go-multiproc/multiproc/sync"
+)
+
+// A yard is the shared memory of a barrier's test.
+type yard struct {
+	Barrier psync.Barrier
+	Count   atomic.Int64 // what an action or a party counts
+	Inside  [8]int64     // plain: ordered by the barrier alone
+}
+
+// fenced stages a barrier for so many parties.
+func fenced(t testing.TB, parties int) (*yard, *os.File) {
+	t.Helper()
+	y, file := stage[yard](t)
+	require.NoError(t, y.Barrier.Init(parties))
+	return y, file
+}
+
+var errAction = errors.New("the action failed")
+
+// party does with a barrier what it is told. Its outcomes are ok or INDEX, broken,
+// canceled, or the error.
+var party = proctest.Register("party", play(func(ctx context.Context, y *yard, order string) string {
+	b := &y.Barrier
+	var rounds int
+	if n, _ := fmt.Sscanf(order, "rounds %d", &rounds); n == 1 {
+		return meet(y, rounds)
+	}
+	if n, _ := fmt.Sscanf(order, "hasten %d", &rounds); n == 1 {
+		return hasten(y, rounds)
+	}
+	switch order {
+	case "wait":
+		return arrival(b.Wait(ctx))
+	case "try":
+		return arrival(b.Wait(ended()))
+	case "act":
+		return arrival(b.WaitAction(ctx, func() error { y.Count.Add(1); return nil }))
+	case "act and wait":
+		return arrival(b.WaitAction(ctx, func() error {
+			y.Count.Add(1)
+			<-ctx.Done()
+			return nil
+		}))
+	case "act and fail":
+		return arrival(b.WaitAction(ctx, func() error { return errAction }))
+	case "act and panic":
+		return arrival(b.WaitAction(ctx, func() error { panic("by action") }))
+	case "register":
+		return arrival(0, b.Register())
+	case "unregister":
+		b.Unregister()
+	case "abort":
+		b.Abort()
+	case "reset":
+		b.Reset()
+	default:
+		return "unknown order " + order
+	}
+	return "ok"
+}))
+
+func arrival(index int, err error) string {
+	switch {
+	case err == nil:
+		return fmt.Sprint(index)
+	case errors.Is(err, psync.ErrBroken):
+		return "broken"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	}
+	return err.Error()
+}
+
+// meet is one party's part in many rounds: nobody begins one before all have ended
+// the one before, which plain stores show that the barrier alone orders.
+func meet(y *yard, rounds int) string {
+	for round := range rounds {
+		index, err := y.Barrier.Wait(context.Background())
+		if err != nil {
+			return err.Error()
+		}
+		y.Inside[index] = int64(round + 1)
+		if _, err := y.Barrier.Wait(context.Background()); err != nil {
+			return err.Error()
+		}
+		for i := range y.Barrier.Parties() {
+			if y.Inside[i] != int64(round+1) {
+				return fmt.Sprintf("in round %d the party %d is in round %d", round+1, i, y.Inside[i])
+			}
+		}
+		if _, err := y.Barrier.Wait(context.Background()); err != nil {
+			return err.Error()
+		}
+	}
+	return "ok"
+}
+
+// parties starts so many helpers.
+func parties(t testing.TB, file *os.File, n int) []*proctest.Proc {
+	t.Helper()
+	procs := make([]*proctest.Proc, n)
+	for i := range procs {
+		procs[i] = party.Start(t, []*os.File{file})
+	}
+	return procs
+}
+
+// tell gives all of them one order.
+func tell(t testing.TB, procs []*proctest.Proc, order string) {
+	t.Helper()
+	for _, p := range procs {
+		p.Tell(t, order)
+	}
+}
+
+// indexes wants each index once from the procs.
+func indexes(t testing.TB, procs []*proctest.Proc, more ...string) {
+	t.Helper()
+	got, want := more, []string{}
+	for _, p := range procs {
+		got = append(got, p.Line(t))
+	}
+	for i := range got {
+		want = append(want, fmt.Sprint(i))
+	}
+	require.ElementsMatch(t, want, got)
+}
+
+// awaitInside returns when so many parties are inside.
+func awaitInside(b *psync.Barrier, n int) {
+	for b.Waiting() != n {
+		runtime.Gosched()
+	}
+}
+
+// Python: _TestBarrier.test_barrier
+func TestBarrier(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 5)
+	procs := parties(t, file, 5)
+	tell(t, procs, "rounds 1")
+	for _, p := range procs {
+		p.Expect(t, "ok")
+	}
+	require.Zero(t, y.Barrier.Waiting())
+	require.Equal(t, 5, y.Barrier.Parties())
+	require.False(t, y.Barrier.Broken())
+}
+
+// Python: _TestBarrier.test_barrier_10
+func TestBarrierTenTimes(t *testing.T) {
+	proctest.NoLeaks(t)
+	_, file := fenced(t, 5)
+	procs := parties(t, file, 5)
+	tell(t, procs, "rounds 10")
+	for _, p := range procs {
+		p.Expect(t, "ok")
+	}
+}
+
+// Python: _TestBarrier.test_wait_return
+func TestBarrierIndex(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 5)
+	procs := parties(t, file, 4)
+	for range 3 {
+		tell(t, procs, "wait")
+		index, err := y.Barrier.Wait(t.Context())
+		require.NoError(t, err)
+		indexes(t, procs, fmt.Sprint(index))
+	}
+}
+
+// Python: _TestBarrier.test_action — differs: each party brings its action, and the last one's is run
+func TestBarrierAction(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 4)
+	procs := parties(t, file, 4)
+	for round := range 3 {
+		tell(t, procs, "act")
+		indexes(t, procs)
+		require.EqualValues(t, round+1, y.Count.Load(), "one party ran it")
+	}
+}
+
+// Python: _TestBarrier.test_abort
+func TestBarrierAbort(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 4)
+	procs := parties(t, file, 3)
+	tell(t, procs, "wait")
+	awaitInside(&y.Barrier, 3)
+	y.Barrier.Abort()
+	for _, p := range procs {
+		p.Expect(t, "broken")
+		ask(t, p, "wait", "broken")
+	}
+	require.True(t, y.Barrier.Broken())
+	require.Zero(t, y.Barrier.Waiting())
+	y.Barrier.Abort()
+	index, err := y.Barrier.Wait(t.Context())
+	require.ErrorIs(t, err, psync.ErrBroken)
+	require.Equal(t, -1, index)
+}
+
+// Python: _TestBarrier.test_reset
+func TestBarrierReset(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 4)
+	procs := parties(t, file, 4)
+	tell(t, procs, "wait")
+	indexes(t, procs)
+	tell(t, procs[:3], "wait")
+	awaitInside(&y.Barrier, 3)
+	y.Barrier.Reset()
+	for _, p := range procs[:3] {
+		p.Expect(t, "broken")
+	}
+	require.False(t, y.Barrier.Broken())
+	tell(t, procs, "wait")
+	indexes(t, procs)
+}
+
+// Python: _TestBarrier.test_abort_and_reset
+func TestBarrierAbortAndReset(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 3)
+	procs := parties(t, file, 3)
+	tell(t, procs[:2], "wait")
+	awaitInside(&y.Barrier, 2)
+	do(t, procs[2], "abort")
+	for _, p := range procs[:2] {
+		p.Expect(t, "broken")
+	}
+	do(t, procs[2], "reset")
+	tell(t, procs, "wait")
+	indexes(t, procs)
+}
+
+// Python: _TestBarrier.test_timeout — differs: who times out gets its context's error, the others get ErrBroken
+func TestBarrierTimeout(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 3)
+	other := party.Start(t, []*os.File{file})
+	other.Tell(t, "wait")
+	awaitInside(&y.Barrier, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	index, err := y.Barrier.Wait(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, -1, index)
+	other.Expect(t, "broken")
+	ask(t, other, "wait", "broken")
+}
+
+// Python: _TestBarrier.test_default_timeout — differs: no default; a context given to each Wait
+func TestBarrierContextOfAll(t *testing.T) {
+	y, _ := fenced(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	failures := make(chan error)
+	for range 2 {
+		go func() {
+			_, err := y.Barrier.Wait(ctx)
+			failures <- err
+		}()
+	}
+	first, second := <-failures, <-failures
+	if errors.Is(first, psync.ErrBroken) {
+		first, second = second, first
+	}
+	require.ErrorIs(t, first, context.DeadlineExceeded, "one has broken it")
+	require.ErrorIs(t, second, psync.ErrBroken, "and the other has not")
+}
+
+// Python: _TestBarrier.test_single_thread
+func TestBarrierOfOne(t *testing.T) {
+	y, _ := fenced(t, 1)
+	for range 3 {
+		index, err := y.Barrier.Wait(ended())
+		require.NoError(t, err)
+		require.Zero(t, index)
+	}
+}
+
+// Python: _TestBarrier.test_thousand
+func TestBarrierThousandTimes(t *testing.T) {
+	proctest.NoLeaks(t)
+	_, file := fenced(t, 2)
+	procs := parties(t, file, 2)
+	tell(t, procs, "rounds 1000")
+	for _, p := range procs {
+		p.Expect(t, "ok")
+	}
+}
+
+// More goroutines of few processes than processors: some are slow to learn that a
+// round is over, while others are in the next one already.
+func TestBarrierOfGoroutines(t *testing.T) {
+	proctest.NoLeaks(t)
+	const each = 4
+	y, file := fenced(t, 2*each)
+	other := regiment.Start(t, []*os.File{file}, "300", fmt.Sprint(each))
+	proctest.Gate(t, other)
+	require.NoError(t, drill(y, 300, each))
+	require.NoError(t, other.Wait(t))
+}
+
+var regiment = proctest.Register("regiment", func(h *proctest.Helper) error {
+	y, err := enter[yard](h)
+	if err != nil {
+		return err
+	}
+	var rounds, each int
+	if _, err := fmt.Sscan(h.Args[0]+" "+h.Args[1], &rounds, &each); err != nil {
+		return err
+	}
+	h.Ready()
+	return drill(y, rounds, each)
+})
+
+// drill has goroutines of this process meet in many rounds.
+func drill(y *yard, rounds, goroutines int) error {
+	var all sync.WaitGroup
+	failures := make([]error, goroutines)
+	for g := range goroutines {
+		all.Go(func() {
+			if outcome := meet(y, rounds); outcome != "ok" {
+				failures[g] = errors.New(outcome)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(failures...)
+}
+
+// A hesitant context makes its party stop at the gate, where it is about to wait.
+type hesitant struct {
+	context.Context
+	once       sync.Once
+	here, goOn chan struct{}
+}
+
+func (c *hesitant) Done() <-chan struct{} {
+	c.once.Do(func() {
+		close(c.here)
+		<-c.goOn
+	})
+	return c.Context.Done()
+}
+
+// Who is slow to learn that its round is over does not wait for another goroutine
+// of its process that sleeps in the next round already. That one may wait for it.
+func TestBarrierSlowAtTheGate(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 2)
+	b := &y.Barrier
+	slow := &hesitant{Context: t.Context(), here: make(chan struct{}), goOn: make(chan struct{})}
+	wait := func(ctx context.Context) <-chan string {
+		outcome := make(chan string)
+		go func() { outcome <- arrival(b.Wait(ctx)) }()
+		return outcome
+	}
+	first := wait(slow)
+	await(t, "the gate", slow.here)
+	other := party.Start(t, []*os.File{file})
+	ask(t, other, "wait", "1")
+	next := wait(t.Context())
+	awaitTrueSleeper(t, os.Getpid())
+	close(slow.goOn)
+	require.Equal(t, "0", await(t, "who was slow", first))
+	ask(t, other, "wait", "1")
+	require.Equal(t, "0", await(t, "the next round", next))
+}
+
+// Rounds of which nobody knows who takes part: many callers for few places.
+func TestBarrierManyForFewPlaces(t *testing.T) {
+	y, _ := fenced(t, 2)
+	const callers, calls = 16, 1600
+	var all sync.WaitGroup
+	var begun, sum atomic.Int64
+	for range callers {
+		all.Go(func() {
+			for begun.Add(1) <= calls {
+				index, err := y.Barrier.Wait(context.Background())
+				if err != nil {
+					panic(err)
+				}
+				sum.Add(int64(index))
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, calls/2, sum.Load())
+}
+
+func TestBarrierInit(t *testing.T) {
+	var b psync.Barrier
+	_, err := b.Wait(t.Context())
+	require.EqualError(t, err, "psync: a barrier is used before Init")
+	require.EqualError(t, b.Register(), "psync: a barrier is used before Init")
+	require.PanicsWithError(t, "psync: a barrier is used before Init", b.Abort)
+	require.PanicsWithError(t, "psync: a barrier is used before Init", b.Reset)
+	require.Zero(t, b.Parties())
+	for _, n := range []int{-1, 0, 65536} {
+		require.EqualError(t, b.Init(n), fmt.Sprintf("psync: a barrier cannot have %d parties, only 1 to 65535", n))
+	}
+	require.NoError(t, b.Init(65535))
+	require.NoError(t, b.Init(65535))
+	require.EqualError(t, b.Init(3), "psync: Init of a barrier for 3 parties, which is one for 65535 already")
+	b.Abort()
+	require.NoError(t, b.Init(65535), "a broken one has as many")
+}
+
+// With an ended context a party that is not the last breaks the barrier at once.
+func TestBarrierEndedContext(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 2)
+	p := party.Start(t, []*os.File{file})
+	p.Tell(t, "wait")
+	awaitInside(&y.Barrier, 1)
+	index, err := y.Barrier.Wait(ended())
+	require.NoError(t, err, "the last one need not wait")
+	require.Equal(t, 1, index)
+	p.Expect(t, "0")
+	_, err = y.Barrier.Wait(ended())
+	require.ErrorIs(t, err, context.Canceled)
+	ask(t, p, "wait", "broken")
+}
+
+// Damaged memory is named, and Reset makes it good.
+func TestBarrierDamaged(t *testing.T) {
+	for _, damage := range []uint64{3, 2 << 32, 9 << 32, 1<<32 | 3} {
+		t.Run(fmt.Sprintf("%#x", damage), func(t *testing.T) {
+			y, _ := fenced(t, 2)
+			stateOf(&y.Barrier).Or(damage)
+			_, err := y.Barrier.Wait(t.Context())
+			require.EqualError(t, err, fmt.Sprintf("psync: the barrier's memory is damaged: %#016x cannot be its state", 2<<48|damage))
+			y.Barrier.Reset()
+			_, err = y.Barrier.Wait(ended())
+			require.ErrorIs(t, err, context.Canceled)
+		})
+	}
+	t.Run("cells", func(t *testing.T) {
+		y, _ := fenced(t, 1)
+		for i := range cellsOf(&y.Barrier) {
+			cellsOf(&y.Barrier)[i].Store(1<<63 | uint64(i+1)<<14 | 0x3fff) // registered, and never born
+		}
+		_, err := y.Barrier.Wait(t.Context())
+		require.EqualError(t, err, "psync: no place at the barrier: 62 processes are inside or registered")
+		require.True(t, y.Barrier.Broken())
+		y.Barrier.Reset()
+		_, err = y.Barrier.Wait(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// What the barrier orders is no race: the detector knows nothing of shared memory.
+func TestBarrierNoFalseRace(t *testing.T) {
+	y, _ := fenced(t, 2)
+	var written [2]int
+	read := make([]int, 2)
+	var all sync.WaitGroup
+	acted := 0
+	for me := range 2 {
+		all.Go(func() {
+			for round := range 50 {
+				written[me] = round
+				if _, err := y.Barrier.Wait(context.Background()); err != nil {
+					panic(err)
+				}
+				read[me] = written[1-me]
+				if _, err := y.Barrier.WaitAction(context.Background(), func() error {
+					acted += read[0] + read[1]
+					return nil
+				}); err != nil {
+					panic(err)
+				}
+				if acted != round*(round+1) {
+					panic(fmt.Sprintf("round %d: %d", round, acted))
+				}
+				if _, err := y.Barrier.Wait(context.Background()); err != nil {
+					panic(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Thousands of goroutines inside cost a handful of threads.
+func TestBarrierCrowd(t *testing.T) {
+	const crowd = 10_000
+	y, _ := fenced(t, crowd+1)
+	before := threads(t)
+	var all sync.WaitGroup
+	var sum atomic.Int64
+	for range crowd {
+		all.Go(func() {
+			index, err := y.Barrier.Wait(context.Background())
+			if err != nil {
+				panic(err)
+			}
+			sum.Add(int64(index))
+		})
+	}
+	awaitInside(&y.Barrier, crowd)
+	require.LessOrEqual(t, threads(t), before+8)
+	_, err := y.Barrier.Wait(t.Context())
+	require.NoError(t, err)
+	all.Wait()
+	require.EqualValues(t, crowd*(crowd-1)/2, sum.Load())
+}
+
+// A round of two goroutines, and of two processes.
+func BenchmarkBarrier(b *testing.B) {
+	b.Run("goroutines", func(b *testing.B) {
+		y, _ := fenced(b, 2)
+		done := make(chan string)
+		go func() { done <- hasten(y, b.N) }()
+		require.Equal(b, "ok", hasten(y, b.N))
+		require.Equal(b, "ok", <-done)
+	})
+	b.Run("processes", func(b *testing.B) {
+		y, file := fenced(b, 2)
+		other := party.Start(b, []*os.File{file})
+		other.Tell(b, fmt.Sprintf("hasten %d", b.N))
+		require.Equal(b, "ok", hasten(y, b.N))
+		other.Expect(b, "ok")
+	})
+}
+
+// Std has no barrier. What comes closest is to meet through two channels.
+func BenchmarkBarrierStdChannels(b *testing.B) {
+	there, back := make(chan struct{}), make(chan struct{})
+	go func() {
+		for range b.N {
+			<-there
+			back <- struct{}{}
+		}
+	}()
+	for range b.N {
+		there <- struct{}{}
+		<-back
+	}
+}
+
+func hasten(y *yard, rounds int) string {
+	for range rounds {
+		if _, err := y.Barrier.Wait(context.Background()); err != nil {
+			return err.Error()
+		}
+	}
+	return "ok"
+}
