@@ -117,7 +117,7 @@ func expect(t *testing.T, want string, procs []*proctest.Proc) {
 func meetAgain(t *testing.T, y *yard, file *os.File, survivors []*proctest.Proc) {
 	t.Helper()
 	all := append(survivors, parties(t, file, 3-len(survivors))...)
-	tell(t, all, "rounds 50")
+	tellAll(t, all, "rounds 50")
 	for _, p := range all {
 		p.Expect(t, "ok")
 	}
@@ -136,7 +136,7 @@ func TestBarrierKillAtEachStep(t *testing.T) {
 		default:
 			require.False(t, y.Barrier.Broken())
 			missing := parties(t, file, 3-len(others))
-			tell(t, missing, "wait")
+			tellAll(t, missing, "wait")
 			expect(t, "done", others)
 			expect(t, "done", missing)
 		}
@@ -159,7 +159,7 @@ func TestBarrierStopAtEachStep(t *testing.T) {
 			if a.point == probe.Bar307 && (a.order == "abort" || a.order == "reset") {
 				missing = append(missing, parties(t, file, 1)...) // the victim is not inside
 			}
-			tell(t, missing, "wait")
+			tellAll(t, missing, "wait")
 			others = append(others, missing...)
 		}
 		if a.stopped != "nothing" {

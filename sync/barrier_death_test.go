@@ -21,14 +21,14 @@ func TestBarrierPartyKilled(t *testing.T) {
 	procs[0].Tell(t, "wait")
 	awaitInside(&y.Barrier, 1)
 	procs[0].Kill(t)
-	tell(t, procs[1:], "wait")
+	tellAll(t, procs[1:], "wait")
 	for _, p := range procs[1:] {
 		p.Expect(t, "broken")
 	}
 	require.True(t, y.Barrier.Broken())
 	y.Barrier.Reset()
 	again := append(procs[1:], parties(t, file, 1)...)
-	tell(t, again, "wait")
+	tellAll(t, again, "wait")
 	indexes(t, again)
 }
 
@@ -48,7 +48,7 @@ func TestBarrierPartyExits(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 3)
 	procs := parties(t, file, 2)
-	tell(t, procs, "wait")
+	tellAll(t, procs, "wait")
 	awaitInside(&y.Barrier, 2)
 	procs[0].Tell(t, "quit")
 	procs[1].Expect(t, "broken")
@@ -60,12 +60,12 @@ func TestBarrierPartyKilledAfterwards(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 3)
 	procs := parties(t, file, 3)
-	tell(t, procs, "wait")
+	tellAll(t, procs, "wait")
 	indexes(t, procs)
 	procs[0].Kill(t)
 	require.False(t, y.Barrier.Broken())
 	again := append(procs[1:], parties(t, file, 1)...)
-	tell(t, again, "wait")
+	tellAll(t, again, "wait")
 	indexes(t, again)
 }
 
@@ -79,7 +79,7 @@ func TestBarrierMemberKilled(t *testing.T) {
 		ask(t, p, "register", "0")
 	}
 	do(t, procs[1], "unregister")
-	tell(t, procs[:1], "wait")
+	tellAll(t, procs[:1], "wait")
 	awaitInside(&y.Barrier, 1)
 	procs[1].Kill(t)
 	require.False(t, y.Barrier.Broken(), "it was a member no more")
@@ -87,7 +87,7 @@ func TestBarrierMemberKilled(t *testing.T) {
 	procs[0].Expect(t, "broken")
 	y.Barrier.Reset()
 	again := append(procs[:1], parties(t, file, 2)...)
-	tell(t, again, "wait")
+	tellAll(t, again, "wait")
 	indexes(t, again)
 }
 
@@ -109,7 +109,7 @@ func TestBarrierKilledWhileActing(t *testing.T) {
 			proctest.NoLeaks(t)
 			y, file := fenced(t, 3)
 			procs := parties(t, file, 4)
-			tell(t, procs[:2], "act")
+			tellAll(t, procs[:2], "act")
 			awaitInside(&y.Barrier, 2)
 			procs[2].Tell(t, "act and wait")
 			for y.Count.Load() == 0 {
@@ -132,7 +132,7 @@ func TestBarrierKilledWhileActing(t *testing.T) {
 				procs[i].Expect(t, "broken")
 			}
 			y.Barrier.Reset()
-			tell(t, []*proctest.Proc{procs[0], procs[1], procs[3]}, "wait")
+			tellAll(t, []*proctest.Proc{procs[0], procs[1], procs[3]}, "wait")
 			indexes(t, []*proctest.Proc{procs[0], procs[1], procs[3]})
 		})
 	}
@@ -164,7 +164,7 @@ func TestBarrierNewcomerWhileActing(t *testing.T) {
 	for y.Count.Load() == 0 {
 		runtime.Gosched()
 	}
-	tell(t, procs[1:], "wait")
+	tellAll(t, procs[1:], "wait")
 	procs[2].Tell(t, "cancel")
 	procs[2].Expect(t, "canceled")
 	_, err := y.Barrier.Wait(ended())
@@ -179,7 +179,7 @@ func TestBarrierPartyGivesUp(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 3)
 	procs := parties(t, file, 2)
-	tell(t, procs, "wait")
+	tellAll(t, procs, "wait")
 	awaitInside(&y.Barrier, 2)
 	ask(t, procs[0], "cancel", "canceled")
 	procs[1].Expect(t, "broken")
@@ -196,7 +196,7 @@ func TestBarrierPartyStopped(t *testing.T) {
 	procs[0].Stop(t)
 	ask(t, procs[1], "wait", "1")
 	for range 50 {
-		tell(t, procs[1:], "wait")
+		tellAll(t, procs[1:], "wait")
 		indexes(t, procs[1:])
 	}
 	procs[1].Tell(t, "wait")
@@ -218,7 +218,7 @@ func TestBarrierStoppedDuringReset(t *testing.T) {
 	procs[0].Stop(t)
 	y.Barrier.Reset()
 	for range 50 {
-		tell(t, procs[1:], "wait")
+		tellAll(t, procs[1:], "wait")
 		indexes(t, procs[1:])
 	}
 	procs[0].Cont(t)

@@ -122,8 +122,8 @@ func parties(t testing.TB, file *os.File, n int) []*proctest.Proc {
 	return procs
 }
 
-// tell gives all of them one order.
-func tell(t testing.TB, procs []*proctest.Proc, order string) {
+// tellAll gives all of them one order.
+func tellAll(t testing.TB, procs []*proctest.Proc, order string) {
 	t.Helper()
 	for _, p := range procs {
 		p.Tell(t, order)
@@ -155,7 +155,7 @@ func TestBarrier(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 5)
 	procs := parties(t, file, 5)
-	tell(t, procs, "rounds 1")
+	tellAll(t, procs, "rounds 1")
 	for _, p := range procs {
 		p.Expect(t, "ok")
 	}
@@ -169,7 +169,7 @@ func TestBarrierTenTimes(t *testing.T) {
 	proctest.NoLeaks(t)
 	_, file := fenced(t, 5)
 	procs := parties(t, file, 5)
-	tell(t, procs, "rounds 10")
+	tellAll(t, procs, "rounds 10")
 	for _, p := range procs {
 		p.Expect(t, "ok")
 	}
@@ -181,7 +181,7 @@ func TestBarrierIndex(t *testing.T) {
 	y, file := fenced(t, 5)
 	procs := parties(t, file, 4)
 	for range 3 {
-		tell(t, procs, "wait")
+		tellAll(t, procs, "wait")
 		index, err := y.Barrier.Wait(t.Context())
 		require.NoError(t, err)
 		indexes(t, procs, fmt.Sprint(index))
@@ -194,7 +194,7 @@ func TestBarrierAction(t *testing.T) {
 	y, file := fenced(t, 4)
 	procs := parties(t, file, 4)
 	for round := range 3 {
-		tell(t, procs, "act")
+		tellAll(t, procs, "act")
 		indexes(t, procs)
 		require.EqualValues(t, round+1, y.Count.Load(), "one party ran it")
 	}
@@ -205,7 +205,7 @@ func TestBarrierAbort(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 4)
 	procs := parties(t, file, 3)
-	tell(t, procs, "wait")
+	tellAll(t, procs, "wait")
 	awaitInside(&y.Barrier, 3)
 	y.Barrier.Abort()
 	for _, p := range procs {
@@ -225,16 +225,16 @@ func TestBarrierReset(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 4)
 	procs := parties(t, file, 4)
-	tell(t, procs, "wait")
+	tellAll(t, procs, "wait")
 	indexes(t, procs)
-	tell(t, procs[:3], "wait")
+	tellAll(t, procs[:3], "wait")
 	awaitInside(&y.Barrier, 3)
 	y.Barrier.Reset()
 	for _, p := range procs[:3] {
 		p.Expect(t, "broken")
 	}
 	require.False(t, y.Barrier.Broken())
-	tell(t, procs, "wait")
+	tellAll(t, procs, "wait")
 	indexes(t, procs)
 }
 
@@ -243,14 +243,14 @@ func TestBarrierAbortAndReset(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 3)
 	procs := parties(t, file, 3)
-	tell(t, procs[:2], "wait")
+	tellAll(t, procs[:2], "wait")
 	awaitInside(&y.Barrier, 2)
 	do(t, procs[2], "abort")
 	for _, p := range procs[:2] {
 		p.Expect(t, "broken")
 	}
 	do(t, procs[2], "reset")
-	tell(t, procs, "wait")
+	tellAll(t, procs, "wait")
 	indexes(t, procs)
 }
 
@@ -305,7 +305,7 @@ func TestBarrierThousandTimes(t *testing.T) {
 	proctest.NoLeaks(t)
 	_, file := fenced(t, 2)
 	procs := parties(t, file, 2)
-	tell(t, procs, "rounds 1000")
+	tellAll(t, procs, "rounds 1000")
 	for _, p := range procs {
 		p.Expect(t, "ok")
 	}
@@ -450,7 +450,7 @@ func TestBarrierDamaged(t *testing.T) {
 	for _, damage := range []uint64{3, 2 << 32, 9 << 32, 1<<32 | 3} {
 		t.Run(fmt.Sprintf("%#x", damage), func(t *testing.T) {
 			y, _ := fenced(t, 2)
-			stateOf(&y.Barrier).Or(damage)
+			barrierStateOf(&y.Barrier).Or(damage)
 			_, err := y.Barrier.Wait(t.Context())
 			require.EqualError(t, err, fmt.Sprintf("psync: the barrier's memory is damaged: %#016x cannot be its state", 2<<48|damage))
 			y.Barrier.Reset()

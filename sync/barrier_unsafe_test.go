@@ -8,7 +8,7 @@ import (
 )
 
 // A barrier's words; see docs/layout.md.
-func stateOf(b *psync.Barrier) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(b)) }
+func barrierStateOf(b *psync.Barrier) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(b)) }
 
 func cellsOf(b *psync.Barrier) []atomic.Uint64 {
 	return unsafe.Slice((*atomic.Uint64)(unsafe.Add(unsafe.Pointer(b), 16)), 62)

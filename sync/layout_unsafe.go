@@ -25,9 +25,16 @@ var (
 	_ [16]byte   = [unsafe.Offsetof(RWMutex{}.used)]byte{}
 	_ [64]byte   = [unsafe.Offsetof(RWMutex{}.lines)]byte{}
 
-	// Semaphore
+	_ [24]byte = [unsafe.Sizeof(Semaphore{})]byte{}
+	_ [8]byte  = [unsafe.Offsetof(Semaphore{}.turn)]byte{}
+	_ [16]byte = [unsafe.Offsetof(Semaphore{}.initial)]byte{}
 
-	// BoundedSemaphore
+	_ [512]byte = [unsafe.Sizeof(BoundedSemaphore{})]byte{}
+	_ [8]byte   = [unsafe.Offsetof(BoundedSemaphore{}.limit)]byte{}
+	_ [12]byte  = [unsafe.Offsetof(BoundedSemaphore{}.line)]byte{}
+	_ [16]byte  = [unsafe.Offsetof(BoundedSemaphore{}.seq)]byte{}
+	_ [20]byte  = [unsafe.Offsetof(BoundedSemaphore{}.top)]byte{}
+	_ [24]byte  = [unsafe.Offsetof(BoundedSemaphore{}.cells)]byte{}
 
 	// Cond
 

@@ -2,7 +2,6 @@ package sync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -16,22 +15,6 @@ import (
 // readBudget is how long it pays a reader to look at a taken word before it
 // queues, drainBudget how long a writer to look at a reader.
 var readBudget, drainBudget spin.Budget
-
-// ended is the context of those who do not wait.
-var ended = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}()
-
-// succeeded reports whether an operation with the context ended did, and panics
-// if it could not be tried.
-func succeeded(err error) bool {
-	if err != nil && !holds(err) && !errors.Is(err, context.Canceled) {
-		panic(err)
-	}
-	return err == nil
-}
 
 // lock does steps 201 to 211. Without the lock held, the error is the context's
 // or about the roster.

@@ -41,13 +41,13 @@ func (w *WaitGroup) WaitContext(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	ended := func() bool { return w.state.Load()/groupRound != first }
-	if groupBudget.Until(ended) {
+	over := func() bool { return w.state.Load()/groupRound != first }
+	if groupBudget.Until(over) {
 		return w.outcome()
 	}
 	gate, err := enterGate(ctx, &w.seq)
 	if err != nil {
-		if ended() {
+		if over() {
 			return w.outcome()
 		}
 		return err
@@ -58,7 +58,7 @@ func (w *WaitGroup) WaitContext(ctx context.Context) error {
 	defer s.Stop()
 	for {
 		probe.At(probe.WaitGroup343)
-		if ended() {
+		if over() {
 			return w.outcome()
 		}
 		if err := ctx.Err(); err != nil {

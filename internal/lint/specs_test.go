@@ -32,12 +32,14 @@ func modelLabel(p probe.Point) string {
 
 // TestSpecs compares the labels of the models with the names of the probe
 // points: each step of taking and releasing a lock, of claiming a slot, of
-// putting into and getting from a ring, of a pool's chunks, of an RWMutex, of a
-// barrier and of a WaitGroup, is modelled, and no model has a step that the code does not have.
+// putting into and getting from a ring, of a pool's chunks, and of the primitives
+// that several processes hold at once, is modelled, and no model has a step that
+// the code does not have.
 func TestSpecs(t *testing.T) {
 	steps := make(map[string]bool)
 	modelled := append(probe.Points(probe.Lock1, probe.Member62), probe.Points(probe.Publish102, probe.Pause173)...)
 	modelled = append(modelled, probe.Points(probe.RW201, probe.RW221)...)
+	modelled = append(modelled, probe.Points(probe.Bound241, probe.Bound253)...)
 	modelled = append(modelled, probe.Points(probe.Bar301, probe.Bar309)...)
 	modelled = append(modelled, probe.Points(probe.WaitGroup331, probe.WaitGroup345)...)
 	for _, p := range modelled {
@@ -45,7 +47,7 @@ func TestSpecs(t *testing.T) {
 			steps[label] = false
 		}
 	}
-	require.Len(t, steps, 13+8+7+7+6+6+37+21+9+15)
+	require.Len(t, steps, 13+8+7+7+6+6+37+21+13+9+15)
 
 	models, err := filepath.Glob("../../docs/specs/*.pml")
 	require.NoError(t, err)

@@ -1,4 +1,52 @@
 package main
 
+const semaphore = "sync/semaphore.go"
+
 // semaphoreMutants break Semaphore.
-var semaphoreMutants = []mutant{}
+var semaphoreMutants = []mutant{
+	{
+		// With a moment in between, so that one run of the test is enough.
+		name: "Semaphore: permits are taken by load and store",
+		edits: []edit{{semaphore,
+			"if s.state.CompareAndSwap(w, w-n) {\n\t\t\treturn true",
+			"for range 1000 {\n\t\t\t_ = s.state.Load()\n\t\t}\n\t\tif s.state.Store(w - n); true {\n\t\t\treturn true"}},
+		pkg: "sync", test: "TestSemaphoreInParallel/semaphore", limit: hang,
+	},
+	{
+		name:    "Semaphore: release wakes nobody",
+		edits:   []edit{{semaphore, "futex.Wake(lowHalf(&s.state), 1)\n", "_ = futex.All\n"}},
+		without: noBound,
+		pkg:     "sync", test: "TestNewcomersStandInLine/semaphore", limit: hang,
+	},
+	{
+		name:    "Semaphore: the first does not say that it sleeps",
+		edits:   []edit{{semaphore, "CompareAndSwap(w, w|semaphoreLine)", "CompareAndSwap(w, w)"}, {semaphore, "uint32(w|semaphoreLine)", "uint32(w)"}},
+		without: noBound,
+		pkg:     "sync", test: "TestNewcomersStandInLine/semaphore", limit: hang,
+	},
+	{
+		name:  "Semaphore: newcomers overtake the line",
+		edits: []edit{{semaphore, "if w&unless != 0 || ", "if "}},
+		pkg:   "sync", test: "TestNewcomersStandInLine/semaphore",
+	},
+	{
+		name:  "Semaphore: the line stays closed",
+		edits: []edit{{semaphore, "CompareAndSwap(w, w&^semaphoreLine)", "CompareAndSwap(w, w)"}},
+		pkg:   "sync", tags: "crash", test: "TestKillAtEachStepOfSemaphores/sem235",
+	},
+	{
+		name:  "Semaphore: a dead first in line is an error",
+		edits: []edit{{"sync/line.go", "markConsistent(turn)\n\t\treturn nil", "markConsistent(turn)"}},
+		pkg:   "sync", test: "TestSemaphoreWaiterKilled/semaphore",
+	},
+	{
+		name:  "Semaphore: there is no largest number",
+		edits: []edit{{semaphore, "if w&semaphorePermits+uint64(n) > s.max() {", "if w&semaphorePermits+uint64(n) > MaxPermits {"}},
+		pkg:   "sync", test: "TestSemaphoreMisuse/semaphore",
+	},
+	{
+		name:  "Semaphore: a second Init fills it again",
+		edits: []edit{{semaphore, "if !s.state.CompareAndSwap(0, next) && ", "if s.state.Store(next); "}},
+		pkg:   "sync", test: "TestSemaphore",
+	},
+}

@@ -152,9 +152,30 @@ const (
 	RW220 // count a reader no more
 	RW221 // wake who waits for that
 
-	// Semaphore: see sync.
+	// Taking and releasing permits of a Semaphore.
+	Sem231 // take permits that are there
+	Sem232 // stand in line
+	Sem233 // first in line: take permits
+	Sem234 // tell that somebody is first
+	Sem235 // sleep
+	Sem236 // leave the line
+	Sem237 // put permits in
+	Sem238 // wake who is first
 
-	// BoundedSemaphore: see sync.
+	// Taking and releasing permits of a BoundedSemaphore.
+	Bound241 // is the line open
+	Bound242 // claim
+	Bound243 // the sum of all cells
+	Bound244 // hold what was claimed
+	Bound245 // take the claim back, and wake who is first
+	Bound246 // stand in line
+	Bound247 // close the line
+	Bound248 // void a dead process's cell
+	Bound249 // sleep
+	Bound250 // open the line
+	Bound251 // leave the line
+	Bound252 // give permits back
+	Bound253 // wake who is first
 
 	// Cond: see sync.
 
@@ -225,8 +246,9 @@ var names = [end]string{
 	"pause 170", "pause 171", "pause 172", "pause 173",
 	"rw 201", "rw 202", "rw 203", "rw 204", "rw 205", "rw 206", "rw 207", "rw 208", "rw 209", "rw 210",
 	"rw 211", "rw 212", "rw 213", "rw 214", "rw 215", "rw 216", "rw 217", "rw 218", "rw 219", "rw 220", "rw 221",
-	// Semaphore
-	// BoundedSemaphore
+	"sem 231", "sem 232", "sem 233", "sem 234", "sem 235", "sem 236", "sem 237", "sem 238",
+	"bound 241", "bound 242", "bound 243", "bound 244", "bound 245", "bound 246", "bound 247",
+	"bound 248", "bound 249", "bound 250", "bound 251", "bound 252", "bound 253",
 	// Cond
 	"event 291", "event 292", "event 293", "event 294", "event 295", "event 296", "event 297",
 	"bar 301", "bar 302", "bar 303", "bar 304", "bar 305", "bar 306", "bar 307", "bar 308", "bar 309",
