@@ -36,7 +36,10 @@ var (
 	_ [20]byte  = [unsafe.Offsetof(BoundedSemaphore{}.top)]byte{}
 	_ [24]byte  = [unsafe.Offsetof(BoundedSemaphore{}.cells)]byte{}
 
-	// Cond
+	_ [256]byte = [unsafe.Sizeof(Cond{})]byte{}
+	_ [0]byte   = [unsafe.Offsetof(Cond{}.start)]byte{}
+	_ [4]byte   = [unsafe.Offsetof(Cond{}.members)]byte{}
+	_ [8]byte   = [unsafe.Offsetof(Cond{}.cells)]byte{}
 
 	_ [4]byte = [unsafe.Sizeof(Event{})]byte{}
 

@@ -141,6 +141,14 @@ func (m *Mutex) unlockSlow() {
 	release(&m.word, me)
 }
 
+// held lets a Cond release m and take it again.
+func (m *Mutex) held(op string) (word *atomic.Uint64, depth *uint32) {
+	if me := roster.Me(); me == 0 || ownerOf(m.word.Load()) != me {
+		panic(misuse(op, &m.word))
+	}
+	return &m.word, nil
+}
+
 // MarkConsistent says that what m guards was repaired after its holder died.
 // This process must hold m; otherwise it panics. It does nothing if m was
 // consistent.

@@ -119,6 +119,14 @@ func (r *RMutex) MarkConsistent() {
 // Holder returns the process that holds r; see [Mutex.Holder].
 func (r *RMutex) Holder() (pid int, held bool) { return r.mu.Holder() }
 
+// held lets a Cond release r and take it again.
+func (r *RMutex) held(op string) (word *atomic.Uint64, depth *uint32) {
+	if me := roster.Me(); me == 0 || r.holder.Load() != key(me) {
+		panic(r.misuse(op))
+	}
+	return &r.mu.word, &r.depth
+}
+
 // again locks r once more if this goroutine owns it.
 func (r *RMutex) again(me roster.ID, k uint64) bool {
 	if me == 0 || r.holder.Load() != k {

@@ -32,8 +32,8 @@ func (rw *RWMutex) home(self uint64) *atomic.Uint64 { return &rw.lines[uint32(se
 // cell returns the i-th cell in memory.
 func (rw *RWMutex) cell(i int) *atomic.Uint64 { return &rw.lines[i/cellsOfLine][i%cellsOfLine] }
 
-// place returns which cell process me tries as the n-th.
-func place(me roster.ID, n int) int {
+// nthCell returns which cell process me tries as the n-th.
+func nthCell(me roster.ID, n int) int {
 	return (int(me)+n)%readLines*cellsOfLine + n/readLines
 }
 
@@ -59,7 +59,7 @@ func (rw *RWMutex) reading(i int) int {
 // own returns the cell of process me, or nil.
 func (rw *RWMutex) own(me roster.ID) *atomic.Uint64 {
 	for n := range cells {
-		if cell := rw.cell(place(me, n)); ownerOf(cell.Load()) == me {
+		if cell := rw.cell(nthCell(me, n)); ownerOf(cell.Load()) == me {
 			return cell
 		}
 	}
@@ -78,11 +78,11 @@ func (rw *RWMutex) claim(me roster.ID) *atomic.Uint64 {
 		if own := rw.own(me); own != nil {
 			return own
 		}
-		n, seen := emptyCell(cells, func(n int) *atomic.Uint64 { return rw.cell(place(me, n)) })
+		n, seen := emptyCell(cells, func(n int) *atomic.Uint64 { return rw.cell(nthCell(me, n)) })
 		if n < 0 {
 			return nil
 		}
-		i := place(me, n)
+		i := nthCell(me, n)
 		probe.At(probe.RW202)
 		rw.used[i/64].Or(1 << (i % 64))
 		probe.At(probe.RW203)

@@ -40,6 +40,7 @@ func TestSpecs(t *testing.T) {
 	modelled := append(probe.Points(probe.Lock1, probe.Member62), probe.Points(probe.Publish102, probe.Pause173)...)
 	modelled = append(modelled, probe.Points(probe.RW201, probe.RW221)...)
 	modelled = append(modelled, probe.Points(probe.Bound241, probe.Bound253)...)
+	modelled = append(modelled, probe.Points(probe.Cond271, probe.Cond284)...)
 	modelled = append(modelled, probe.Points(probe.Bar301, probe.Bar309)...)
 	modelled = append(modelled, probe.Points(probe.WaitGroup331, probe.WaitGroup345)...)
 	for _, p := range modelled {
@@ -47,7 +48,7 @@ func TestSpecs(t *testing.T) {
 			steps[label] = false
 		}
 	}
-	require.Len(t, steps, 13+8+7+7+6+6+37+21+13+9+15)
+	require.Len(t, steps, 13+8+7+7+6+6+37+21+13+14+9+15)
 
 	models, err := filepath.Glob("../../docs/specs/*.pml")
 	require.NoError(t, err)

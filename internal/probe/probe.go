@@ -177,7 +177,21 @@ const (
 	Bound252 // give permits back
 	Bound253 // wake who is first
 
-	// Cond: see sync.
+	// Waiting on a Cond, and signalling it.
+	Cond271 // waiting+1
+	Cond272 // release the lock
+	Cond273 // look for dead waiters
+	Cond274 // look for a grant
+	Cond275 // sleep
+	Cond276 // take the lock
+	Cond277 // waiting-1, granted-1
+	Cond278 // the lock's depth
+	Cond279 // the lock's holder died: wake all
+	Cond280 // granted+1
+	Cond281 // wake
+	Cond282 // pass a dead waiter's grants on
+	Cond283 // void its cell
+	Cond284 // a cell was claimed: tell the others
 
 	// An event.
 	Event291 // look: set?
@@ -249,7 +263,8 @@ var names = [end]string{
 	"sem 231", "sem 232", "sem 233", "sem 234", "sem 235", "sem 236", "sem 237", "sem 238",
 	"bound 241", "bound 242", "bound 243", "bound 244", "bound 245", "bound 246", "bound 247",
 	"bound 248", "bound 249", "bound 250", "bound 251", "bound 252", "bound 253",
-	// Cond
+	"cond 271", "cond 272", "cond 273", "cond 274", "cond 275", "cond 276", "cond 277",
+	"cond 278", "cond 279", "cond 280", "cond 281", "cond 282", "cond 283", "cond 284",
 	"event 291", "event 292", "event 293", "event 294", "event 295", "event 296", "event 297",
 	"bar 301", "bar 302", "bar 303", "bar 304", "bar 305", "bar 306", "bar 307", "bar 308", "bar 309",
 	"once 321", "once 322", "once 323", "once 324", "once 325", "once 326",
