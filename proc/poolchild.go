@@ -77,9 +77,9 @@ type runner struct {
 	tasks   int
 	checked time.Time // when memory was looked at
 
-	hand   atomic.Uint64 // the item in hand, see handOf
-	mu     sync.Mutex    // guards the change of its context
-	ctx    context.Context
+	asked  atomic.Uint64   // the item that was asked to end, see nameOf; 0: none
+	mu     sync.Mutex      // guards the change of what follows
+	ctx    context.Context // of the item in hand
 	cancel context.CancelCauseFunc
 }
 
@@ -90,14 +90,10 @@ type fetched struct {
 	err     error
 }
 
-// cancelled is set in the word of the item in hand by whoever cancels its
-// context.
-const cancelled = 1
-
-// handOf returns the word of an item: no two that a worker has one after another
-// have the same.
-func handOf(slot int, tag uint32, item int) uint64 {
-	return uint64(tag)<<32 | uint64(slot)<<16 | uint64(item)<<1
+// nameOf returns the name of an item, which is not 0: no two that a worker has one
+// after another have the same.
+func nameOf(slot int, tag uint32, item int) uint64 {
+	return uint64(tag)<<32 | uint64(slot)<<16 | uint64(item)<<1 | 1
 }
 
 // work is a worker's life.
@@ -176,7 +172,8 @@ func (r *runner) handle(kind byte, m *wire.Message) {
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if hand := handOf(o.Slot, o.Tag, o.Item); r.hand.CompareAndSwap(hand, hand|cancelled) { // else it has ended
+		r.asked.Store(nameOf(o.Slot, o.Tag, o.Item)) // before the look: begin has the items behind it another context
+		if r.place.Holds(o.Slot, o.Tag, o.Item) {    // else it has ended
 			r.cancel(why)
 		}
 	}
@@ -267,13 +264,18 @@ func (r *runner) commit(c *chunk.Claim, last bool) (more, leave bool) {
 	return more, leave
 }
 
-// begin makes the next item of c the one in hand. A context that was cancelled is
-// not for it.
+// begin is called when the next item of c is in hand. A context that may have been
+// cancelled for one before is not for it.
 func (r *runner) begin(ctx context.Context, c *chunk.Claim) {
+	if r.asked.Load() == 0 {
+		return // who asks from now on finds this item in hand
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	slot, tag := c.ID()
-	if r.hand.Swap(handOf(slot, tag, c.Item()))&cancelled != 0 {
-		r.mu.Lock() // by now it is cancelled
-		defer r.mu.Unlock()
+	if r.asked.Load() != nameOf(slot, tag, c.Item()) {
+		r.asked.Store(0)
+		r.cancel(nil)
 		r.ctx, r.cancel = context.WithCancelCause(ctx)
 	}
 }

@@ -148,6 +148,7 @@ func (p *Pool) deliver(n int, w chunk.Word, lost error) bool {
 	s := &p.slots[n]
 	worker := p.workers[w.Worker()]
 	results := p.board.Results(n)[s.offset:]
+	before := s.taken
 	d := delivery{first: s.first + s.taken, worker: w.Worker(), pid: worker.pid, attempts: s.attempts}
 	rest, whole := results, true
 	for s.taken+d.items < w.Done() {
@@ -195,6 +196,7 @@ func (p *Pool) deliver(n int, w chunk.Word, lost error) bool {
 	p.hand(s, d, results, rest)
 	s.offset += len(results) - len(rest)
 	s.taken += d.items
+	worker.tasks += uint64(s.taken - before)
 	return whole
 }
 

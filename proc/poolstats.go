@@ -96,7 +96,7 @@ func (p *Pool) workerStats() []WorkerStats {
 	for n, w := range p.workers {
 		c := p.board.Counters(n)
 		all[n] = WorkerStats{
-			Worker: n, Processes: w.processes, Deaths: w.died, Tasks: c.Tasks,
+			Worker: n, Processes: w.processes, Deaths: w.died, Tasks: w.tasks,
 			StartUp: max(w.startUp-c.Init, 0), Init: c.Init, Waiting: c.Idle, Working: c.Busy, Exit: c.Exit,
 		}
 	}

@@ -70,8 +70,9 @@ type worker struct {
 	entered bool        // it has come to the initialiser
 	doomed  bool        // killed by us
 	began   time.Time
-	deaths  int // in a row without a task, completed or in hand
-	tasks   uint64
+	deaths  int    // in a row without a task, completed or in hand
+	tasks   uint64 // committed, by all processes
+	before  uint64 // the last one's start: what tasks was then
 	sent    map[sentKey]*wire.Message
 
 	processes, died int
@@ -154,7 +155,7 @@ func (w *worker) keep() {
 // released meanwhile.
 func (w *worker) live() {
 	p := w.pool
-	w.ready, w.entered, w.leaving, w.doomed, w.began = false, false, false, false, time.Now()
+	w.ready, w.entered, w.leaving, w.doomed, w.began, w.before = false, false, false, false, time.Now(), w.tasks
 	p.mu.Unlock()
 	proc, words, err := w.spawn()
 	if err != nil {
@@ -206,13 +207,11 @@ func (p *Pool) settle(w *worker, proc *Process, died *WorkerDiedError) (hadTask,
 	if p.failed == nil {
 		hadTask = p.bury(w, proc, died)
 	}
-	tasks := p.board.Counters(w.index).Tasks
-	if tasks == w.tasks && !hadTask && !w.doomed && !w.leaving {
+	if w.tasks == w.before && !hadTask && !w.doomed && !w.leaving {
 		w.deaths++
 	} else {
 		w.deaths = 0
 	}
-	w.tasks = tasks
 	expected = !hadTask && (died.Code == 0 || w.leaving)
 	if !expected {
 		w.died++

@@ -71,6 +71,11 @@ func TestTwoViewsOfABoard(t *testing.T) {
 	args := c.Args
 	for i, want := range []byte{10, 20} {
 		require.Equal(t, i, c.Item())
+		for item := range 3 {
+			require.Equal(t, item == i, w.Holds(7, 99, item))
+		}
+		require.False(t, w.Holds(7, 98, i))
+		require.False(t, child.Worker(4).Holds(7, 99, i))
 		var data []byte
 		_, data, args, err = Next(args)
 		require.NoError(t, err)
@@ -81,6 +86,7 @@ func TestTwoViewsOfABoard(t *testing.T) {
 		require.False(t, condemned)
 	}
 	require.Equal(t, NewWord(Done, 5, 2, 2, 99), look(t, parent, 7, 99, 2))
+	require.False(t, w.Holds(7, 99, 2))
 	var hinted []int
 	parent.Finished(func(slot int) { hinted = append(hinted, slot) })
 	require.Equal(t, []int{7}, hinted)
@@ -93,7 +99,6 @@ func TestTwoViewsOfABoard(t *testing.T) {
 		require.Equal(t, []byte{want}, data)
 	}
 	require.GreaterOrEqual(t, parent.Took(7), time.Duration(0))
-	require.EqualValues(t, 2, parent.Counters(5).Tasks)
 	parent.Release(7)
 	_, err = parent.Look(7, 99, 2, 0, 8)
 	require.ErrorIs(t, err, ErrCorrupt)

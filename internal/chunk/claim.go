@@ -85,6 +85,13 @@ func (c *Claim) Item() int { return c.word.Done() }
 // ID names the chunk, for the parent's messages about it.
 func (c *Claim) ID() (slot int, tag uint32) { return c.slot, c.word.Tag() }
 
+// Holds reports whether an item is in this worker's hand. It may be called by any
+// goroutine.
+func (w *Worker) Holds(slot int, tag uint32, item int) bool {
+	word := Word(w.board.words.slots[slot].word.Load())
+	return word == NewWord(Running, w.index, item, word.Limit(), tag)
+}
+
 // Fits reports whether a result of so many bytes finds room.
 func (c *Claim) Fits(length int) bool {
 	return Fits(c.used, length, c.word.Limit()-c.word.Done()-1)
@@ -107,10 +114,9 @@ func (c *Claim) Commit(leave bool) (more, condemned bool) {
 		w.record.began.Store(int64(Now()))
 	}
 	word := &w.board.words.slots[c.slot].word
-	w.record.tasks.Add(1)
 	for {
 		done := c.word.Done() + 1
-		next := c.word.with(Running, w.index, done)
+		next := c.word.next()
 		switch {
 		case done == c.word.Limit():
 			next = c.word.with(Done, w.index, done)

@@ -45,22 +45,20 @@ type slotWord struct {
 //	  0    4 park  0: the worker sleeps, or is about to; 1: it is to look again
 //	  4    4 leave 1: the worker is to leave after the item that it has in hand
 //	  8    8 began when it began that item, CLOCK_MONOTONIC in ns; kept only under a time limit
-//	 16    8 tasks how many items it has committed
-//	 24    8 busy  how long it has worked on chunks, in ns
-//	 32    8 idle  how long it has waited for one, in ns
-//	 40    8 init  how long its initialiser has taken, in ns
-//	 48    8 exit  how long its counterpart has taken, in ns
+//	 16    8 busy  how long it has worked on chunks, in ns
+//	 24    8 idle  how long it has waited for one, in ns
+//	 32    8 init  how long its initialiser has taken, in ns
+//	 40    8 exit  how long its counterpart has taken, in ns
 type record struct {
 	_     structs.HostLayout
 	park  atomic.Uint32
 	leave atomic.Uint32
 	began atomic.Int64
-	tasks atomic.Uint64
 	busy  atomic.Int64
 	idle  atomic.Int64
 	init  atomic.Int64
 	exit  atomic.Int64
-	_     [8]byte
+	_     [16]byte
 }
 
 // A Head is the first line of a chunk's arguments.

@@ -167,19 +167,16 @@ func (b *Board) Began(worker int) time.Duration {
 	return time.Duration(b.words.workers[worker].began.Load())
 }
 
-// Counters are what a worker has counted, and those before it with its index:
-// items, and the time spent on chunks, without one, in the initialiser and in its
+// Counters are what a worker has counted, and those before it with its index: the
+// time spent on chunks, without one, in the initialiser and in its
 // counterpart.
-type Counters struct {
-	Tasks                  uint64
-	Busy, Idle, Init, Exit time.Duration
-}
+type Counters struct{ Busy, Idle, Init, Exit time.Duration }
 
 // Counters returns what a worker has counted.
 func (b *Board) Counters(worker int) Counters {
 	r := &b.words.workers[worker]
 	return Counters{
-		Tasks: r.tasks.Load(), Busy: time.Duration(r.busy.Load()), Idle: time.Duration(r.idle.Load()),
+		Busy: time.Duration(r.busy.Load()), Idle: time.Duration(r.idle.Load()),
 		Init: time.Duration(r.init.Load()), Exit: time.Duration(r.exit.Load()),
 	}
 }

@@ -86,7 +86,7 @@ func (m *match) add(n int) {
 }
 
 func (m *match) start(index int) {
-	m.all.Go(func() { m.work(index, rand.New(rand.NewPCG(uint64(index), m.board.Counters(index).Tasks))) })
+	m.all.Go(func() { m.work(index, rand.New(rand.NewPCG(uint64(index), uint64(m.board.Counters(index).Busy)))) })
 }
 
 // work is a worker. It ends by a verdict, by itself, or because it is to leave.

@@ -73,6 +73,9 @@ func (w Word) with(s State, worker, done int) Word {
 	return NewWord(s, worker, done, w.Limit(), w.Tag())
 }
 
+// next returns the word of a chunk that runs with one more item committed.
+func (w Word) next() Word { return w + 1<<doneShift }
+
 // String describes the chunk, for people.
 func (w Word) String() string {
 	names := [...]string{"free", "ready", "running", "done", "stopped", "killed"}

@@ -118,6 +118,16 @@ var poolMutants = []mutant{
 		pkg:   proc, tags: "crash", test: "TestPoolWorkerKilledAtEachStep/submit/2/item_120", limit: hang,
 	},
 	{
+		name:  "pool: who asks late ends the next item",
+		edits: []edit{{claimed, "return word == NewWord(Running, w.index, item, word.Limit(), tag)", "return word.State() == Running && item <= word.Limit()"}},
+		pkg:   "internal/chunk", test: "TestTwoViewsOfABoard",
+	},
+	{
+		name:  "pool: a cancelled context is the next task's",
+		edits: []edit{{poolChild, "if r.asked.Load() != nameOf(slot, tag, c.Item()) {", "if r.asked.Load() == nameOf(slot, tag, c.Item())+1 {"}},
+		pkg:   proc, test: "TestCancelRunningTask",
+	},
+	{
 		name:  "pool: a claim notes no time",
 		edits: []edit{{claimed, "w.record.began.Store(int64(w.clock))\n", ""}},
 		pkg:   proc, tags: "crash", test: "TestPoolTimeLimitIsThatOfTheItem",
