@@ -124,7 +124,7 @@ func newFunction[A, R any](name string, fn func(context.Context, A) (R, error)) 
 // decoder returns how to decode a T, as wire.Open does. It is passed by value,
 // here and below: through a pointer each one would be an allocation.
 func decoder[T any]() func(m *wire.Message) (v T, closeAll func(), err error) {
-	if wire.Check(reflect.TypeFor[T]()) == nil && wire.Fixed(reflect.TypeFor[T]()) {
+	if onlyBytes[T]() {
 		return func(m *wire.Message) (v T, _ func(), err error) {
 			memory := memoryOf(&v)
 			if len(m.Data) != len(memory) {
@@ -153,7 +153,7 @@ func (e encoded) files() bool { return e.message != nil && len(e.message.Files) 
 // encoder returns how to encode a T. Data of a type that is nothing but bytes is
 // appended to buf.
 func encoder[T any]() func(v T, buf []byte) (encoded, error) {
-	if wire.Check(reflect.TypeFor[T]()) == nil && wire.Fixed(reflect.TypeFor[T]()) {
+	if onlyBytes[T]() {
 		return func(v T, buf []byte) (encoded, error) {
 			return encoded{data: append(buf, memoryOf(&v)...)}, nil
 		}

@@ -91,18 +91,27 @@ func (f *Func[A, R]) Map(ctx context.Context, p *Pool, in []A, o *MapOptions) (o
 	if tuned.Window == 0 {
 		tuned.Window = mapWindow // they lie in memory anyway
 	}
-	c, err := f.begin(ctx, p, &tuned, &job{})
+	results := make([]R, len(in))
+	j := &job{}
+	if f.plainResult {
+		j.store = func(first, items int, records []byte) (stored, size int) {
+			return storePlain(results[first:first+items], records)
+		}
+	}
+	c, err := f.begin(ctx, p, &tuned, j)
 	if err != nil {
 		return nil, err
 	}
 	c.total = len(in)
+	if f.plainArgument {
+		c.all = in
+	}
 	var opened closers
 	defer func() {
 		if out == nil {
 			opened.close()
 		}
 	}()
-	results := make([]R, len(in))
 	var failed TaskErrors
 	block := max(1, min(mapBlock, tuned.Window/4)) // there are others under way when one is fed
 	err = c.run(slices.Values(in), block, func(r outcome[R]) bool {
@@ -232,6 +241,7 @@ type call[A, R any] struct {
 	keepGoing bool
 	ordered   bool // the caller says itself what it has done with
 	total     int  // of inputs, if it is known
+	all       []A  // the inputs, if they are plain and lie in memory
 	count     int  // of outcomes
 	reported  Progress
 }
@@ -277,7 +287,11 @@ func (c *call[A, R]) run(in iter.Seq[A], block int, yield func(outcome[R]) bool)
 			<-f.ended
 		}
 	}()
-	go f.feed(in)
+	if c.all != nil {
+		go f.feedPlain(c.all)
+	} else {
+		go f.feed(in)
+	}
 	var inbox []delivery
 	for {
 		clear(inbox)
@@ -294,7 +308,7 @@ func (c *call[A, R]) run(in iter.Seq[A], block int, yield func(outcome[R]) bool)
 		items := 0
 		for n, d := range inbox {
 			items += d.items
-			if !c.each(d, yield) {
+			if !d.stored && !c.each(d, yield) {
 				closeAll(inbox[n+1:])
 				return errEnough
 			}

@@ -24,6 +24,10 @@ type job struct {
 	shared  *parcel       // argument of all parts; may be nil
 	eager   bool          // each outcome is waited for
 
+	// store copies results to where the caller wants them, of as many items as their
+	// records allow, see storePlain. It is nil if they are the caller's to decode.
+	store func(first, items int, records []byte) (stored, size int)
+
 	again   []span          // inputs that were published already
 	fresh   []span          // inputs that were not
 	waiting int             // how many there are in fresh
@@ -53,11 +57,12 @@ type job struct {
 const unknownTotal = -1
 
 // A delivery is the outcomes of a run of inputs. Either they are records, or
-// it is one error.
+// it is one error, or the results were stored.
 type delivery struct {
 	first, items int
 	worker, pid  int
 	attempts     int
+	stored       bool // the results are where the caller wants them
 	results      []byte
 	sent         []*wire.Message // the results that do not lie in records, in order
 	err          error
@@ -197,6 +202,15 @@ func (j *job) done(items int) {
 	if j.put-j.taken <= limit-max(1, limit/4) { // several inputs at a time
 		post(j.room)
 	}
+}
+
+// storeAll stores what it can of the results of some items. A caller whose job has
+// stopped may have gone.
+func (j *job) storeAll(first, items int, records []byte) (stored, size int) {
+	if j.store == nil || j.stopped != nil {
+		return 0, 0
+	}
+	return j.store(first, items, records)
 }
 
 // mostKept bounds the memory that a few small results can keep alive.

@@ -149,6 +149,12 @@ func (p *Pool) deliver(n int, w chunk.Word, lost error) bool {
 	worker := p.workers[w.Worker()]
 	results := p.board.Results(n)[s.offset:]
 	before := s.taken
+	if n, size := s.job.storeAll(s.first+s.taken, w.Done()-s.taken, results); n > 0 {
+		s.job.deliver(delivery{first: s.first + s.taken, items: n, stored: true})
+		s.taken += n
+		s.offset += size
+		results = results[size:]
+	}
 	d := delivery{first: s.first + s.taken, worker: w.Worker(), pid: worker.pid, attempts: s.attempts}
 	rest, whole := results, true
 	for s.taken+d.items < w.Done() {

@@ -20,6 +20,8 @@ type Func[A, R any] struct {
 	function *function
 	encode   func(A, []byte) (encoded, error)
 	decode   func(*wire.Message) (R, func(), error)
+
+	plainArgument, plainResult bool
 }
 
 // programs are the registered functions by name, tasks by what names them in a
@@ -64,7 +66,7 @@ func Register[A, R any](name string, fn func(ctx context.Context, arg A) (R, err
 		panic(fmt.Sprintf("proc: the function names %q and %q have the same hash: rename one", name, other.name))
 	}
 	programs[name], tasks[f.id] = f, f
-	return &Func[A, R]{name: name, function: f, encode: encoder[A](), decode: decoder[R]()}
+	return &Func[A, R]{name: name, function: f, encode: encoder[A](), decode: decoder[R](), plainArgument: plain[A](), plainResult: plain[R]()}
 }
 
 // RegisterTask is [Register] for a function without a result.

@@ -31,8 +31,8 @@ const recordHead = 8
 // ErrCorrupt means that a worker has written where only sense should be.
 var ErrCorrupt = errors.New("a pool's shared memory is corrupt")
 
-// recordSize returns how many bytes a record takes.
-func recordSize(length int) int { return recordHead + (length+7)&^7 }
+// RecordSize returns how many bytes a record takes.
+func RecordSize(length int) int { return recordHead + (length+7)&^7 }
 
 // Append adds a record to b.
 func Append(b []byte, kind Kind, data []byte) []byte {
@@ -70,7 +70,7 @@ func Values(b []byte, n int) (records, size int) {
 		if Kind(head) != Value || length > len(b)-size-recordHead {
 			break
 		}
-		size = min(size+recordSize(length), len(b))
+		size = min(size+RecordSize(length), len(b))
 	}
 	return records, size
 }
@@ -78,5 +78,5 @@ func Values(b []byte, n int) (records, size int) {
 // Fits reports whether a record of so many bytes of data finds room behind used
 // bytes, when each of the items after it may need the head of one.
 func Fits(used, length, after int) bool {
-	return used+recordSize(length)+after*recordHead <= Room
+	return used+RecordSize(length)+after*recordHead <= Room
 }

@@ -21,7 +21,7 @@ func TestRecords(t *testing.T) {
 			before := len(b)
 			fits := Fits(before, len(r.data), n-i-1)
 			b = Append(b, r.kind, r.data)
-			require.Equal(rt, before+recordSize(len(r.data)), len(b))
+			require.Equal(rt, before+RecordSize(len(r.data)), len(b))
 			require.True(rt, fits)
 			all = append(all, r)
 		}

@@ -168,7 +168,7 @@ func TestStressKillAtEachInstruction(t *testing.T) {
 				require.True(t, ok)
 				require.Equal(t, 1, c.slot)
 				b.Release(1)
-				clear(b.Results(0)[:2*recordSize(len(outcome))])
+				clear(b.Results(0)[:2*RecordSize(len(outcome))])
 				return path
 			}
 			var path []uintptr

@@ -82,7 +82,7 @@ var poolMutants = []mutant{
 	},
 	{
 		name:  "pool: what the dead one had committed is lost",
-		edits: []edit{{poolSlot, "if !p.deliver(n, word, missing) {", "if false {"}},
+		edits: []edit{{poolSlot, "if !p.deliver(n, word, missing) {", "if missing == nil {"}},
 		pkg:   proc, tags: "crash", test: "TestPoolWorkerKilledAtEachStep/map/1/item_118", limit: hang,
 	},
 	{
@@ -126,6 +126,11 @@ var poolMutants = []mutant{
 		name:  "pool: a cancelled context is the next task's",
 		edits: []edit{{poolChild, "if r.asked.Load() != nameOf(slot, tag, c.Item()) {", "if r.asked.Load() == nameOf(slot, tag, c.Item())+1 {"}},
 		pkg:   proc, test: "TestCancelRunningTask",
+	},
+	{
+		name:  "pool: results that were stored come once more",
+		edits: []edit{{poolSlot, "results = results[size:]\n", ""}},
+		pkg:   proc, test: "TestMapOfPlainTypes", limit: hang,
 	},
 	{
 		name:  "pool: a claim notes no time",
