@@ -78,11 +78,15 @@ type Result[R any] struct {
 // until that task has returned; those in a result belong to the caller. Those in
 // results that the caller does not get are closed.
 //
-// At the first error it cancels the rest and returns that error, a [*TaskError];
-// with KeepGoing all results that there are and [TaskErrors]. When ctx ends it
-// returns the context's cause. In both cases what was not begun never is, and
-// tasks under way are cancelled: their contexts end, and workers that do not
-// return within the pool's Grace are killed. Map does not wait for that.
+// At the first error it cancels the rest and returns that error, a [*TaskError].
+// When ctx ends, or the pool, it returns the context's cause, or the pool's error. In
+// both cases what was not begun never is, and tasks under way are cancelled: their
+// contexts end, and workers that do not return within the pool's Grace are killed.
+// Map does not wait for that.
+//
+// With KeepGoing it returns all results that there are, and [TaskErrors]. The end of
+// ctx, or of the pool, is then the error of each input that has no outcome yet; of
+// those nobody knows whether they were begun.
 func (f *Func[A, R]) Map(ctx context.Context, p *Pool, in []A, o *MapOptions) (out []R, err error) {
 	var tuned MapOptions
 	if o != nil {
@@ -92,7 +96,7 @@ func (f *Func[A, R]) Map(ctx context.Context, p *Pool, in []A, o *MapOptions) (o
 		tuned.Window = mapWindow // they lie in memory anyway
 	}
 	results := make([]R, len(in))
-	j := &job{}
+	j := &job{patient: tuned.KeepGoing}
 	if f.plainResult {
 		j.store = func(first, items int, records []byte) (stored, size int) {
 			return storePlain(results[first:first+items], records)
@@ -105,6 +109,9 @@ func (f *Func[A, R]) Map(ctx context.Context, p *Pool, in []A, o *MapOptions) (o
 	c.total = len(in)
 	if f.plainArgument {
 		c.all = in
+	}
+	if c.keepGoing {
+		c.settled = make([]bool, len(in))
 	}
 	var opened closers
 	defer func() {
@@ -126,13 +133,21 @@ func (f *Func[A, R]) Map(ctx context.Context, p *Pool, in []A, o *MapOptions) (o
 	switch {
 	case len(failed) > 0 && !c.keepGoing:
 		return nil, failed[0]
-	case err != nil:
+	case err != nil && !c.keepGoing:
 		return nil, err
-	case len(failed) > 0:
-		slices.SortFunc(failed, func(a, b *TaskError) int { return a.Index - b.Index })
-		return results, failed
 	}
-	return results, nil
+	if err != nil {
+		for i, has := range c.settled {
+			if !has {
+				failed = append(failed, &TaskError{Func: f.name, Index: i, Worker: -1, Err: err})
+			}
+		}
+	}
+	if len(failed) == 0 {
+		return results, nil
+	}
+	slices.SortFunc(failed, func(a, b *TaskError) int { return a.Index - b.Index })
+	return results, failed
 }
 
 // mapWindow is how many inputs of Map may be under way, and mapBlock how many are
@@ -239,10 +254,11 @@ type call[A, R any] struct {
 	decode    func(*wire.Message) (R, func(), error)
 	progress  func(Progress)
 	keepGoing bool
-	ordered   bool // the caller says itself what it has done with
-	total     int  // of inputs, if it is known
-	all       []A  // the inputs, if they are plain and lie in memory
-	count     int  // of outcomes
+	ordered   bool   // the caller says itself what it has done with
+	total     int    // of inputs, if it is known
+	all       []A    // the inputs, if they are plain and lie in memory
+	settled   []bool // which inputs have an outcome; nil if nobody asks
+	count     int    // of outcomes
 	reported  Progress
 }
 
@@ -308,6 +324,11 @@ func (c *call[A, R]) run(in iter.Seq[A], block int, yield func(outcome[R]) bool)
 		items := 0
 		for n, d := range inbox {
 			items += d.items
+			if c.settled != nil {
+				for i := range d.items {
+					c.settled[d.first+i] = true
+				}
+			}
 			if !d.stored && !c.each(d, yield) {
 				closeAll(inbox[n+1:])
 				return errEnough

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -99,6 +100,57 @@ func TestMapKeepsGoing(t *testing.T) {
 	out, err := square.Map(t.Context(), p, numbers(10), &proc.MapOptions{KeepGoing: true})
 	require.NoError(t, err)
 	require.Equal(t, squares(10), out)
+}
+
+// The end of the context, or of the pool, takes no result away that is there.
+func TestMapKeepsWhatItHas(t *testing.T) {
+	proctest.NoLeaks(t)
+	proc.WithoutSweeps() // which would deliver it in the end
+	defer proc.WithSweeps()
+	for _, chunk := range []int{1, 10} {
+		x := newExchange(t)
+		p := newPool(t, &proc.PoolOptions{Workers: 1, Grace: time.Millisecond})
+		in := make([]cue, 10)
+		for i := range in {
+			in[i].N = i
+		}
+		in[5].Addr = x.addr
+		ctx, cancel := context.WithCancelCause(t.Context())
+		why := errors.New("no time")
+		go func() {
+			x.enter(t).say(t, "hang") // those before it are done
+			cancel(why)
+		}()
+		out, err := mixed.Map(ctx, p, in, &proc.MapOptions{KeepGoing: true, Chunk: chunk})
+		require.ErrorIs(t, err, why)
+		require.Equal(t, []int{0, 1, 2, 3, 4, 0, 0, 0, 0, 0}, out)
+		var failed proc.TaskErrors
+		require.ErrorAs(t, err, &failed)
+		require.Len(t, failed, 5)
+		for i, e := range failed {
+			require.Equal(t, &proc.TaskError{Func: "mixed", Index: 5 + i, Worker: -1, Err: why}, e)
+		}
+		out, err = mixed.Map(ctx, p, in, &proc.MapOptions{KeepGoing: true})
+		require.Equal(t, why, err, "a call that never began")
+		require.Nil(t, out)
+
+		go func() {
+			x.enter(t)
+			if err := p.Terminate(); err != nil {
+				t.Error(err)
+			}
+		}()
+		out, err = mixed.Map(t.Context(), p, in, &proc.MapOptions{KeepGoing: true, Chunk: chunk})
+		require.ErrorIs(t, err, proc.ErrPoolTerminated)
+		require.ErrorAs(t, err, &failed)
+		require.Len(t, out, 10)
+		for i, got := range out {
+			if failed.At(i) == nil {
+				require.Equal(t, in[i].N, got)
+				require.Less(t, i, 5)
+			}
+		}
+	}
 }
 
 func TestMapContext(t *testing.T) {

@@ -23,6 +23,7 @@ type job struct {
 	retries int           // how often an item is begun again after a worker's death
 	shared  *parcel       // argument of all parts; may be nil
 	eager   bool          // each outcome is waited for
+	patient bool          // what was delivered before it has stopped is still wanted
 
 	// store copies results to where the caller wants them, of as many items as their
 	// records allow, see storePlain. It is nil if they are the caller's to decode.
@@ -168,15 +169,17 @@ func (j *job) take(ctx context.Context, spare []delivery) ([]delivery, error) {
 	for {
 		j.pool.mu.Lock()
 		inbox, stopped, finished := j.inbox, j.stopped, j.total == j.settled
-		if stopped == nil && len(inbox) > 0 {
+		if len(inbox) > 0 { // which a job that has stopped has only if it is patient
 			j.inbox = spare
 		}
 		j.pool.mu.Unlock()
 		switch {
+		case len(inbox) > 0:
+			return inbox, nil
 		case stopped != nil:
 			return nil, stopped
-		case len(inbox) > 0 || finished:
-			return inbox, nil
+		case finished:
+			return nil, nil
 		case j.eager:
 			if len(j.room) > 0 {
 				runtime.Gosched() // the feeder goes first
@@ -275,6 +278,13 @@ func (j *job) stop(why error) {
 }
 
 func (p *Pool) stop(j *job, why error) {
+	if j.patient {
+		for i := range p.out.all {
+			if p.slots[i].job == j {
+				p.collect(i) // what is committed by now
+			}
+		}
+	}
 	if !j.halt(why) {
 		return
 	}
@@ -301,8 +311,10 @@ func (j *job) halt(why error) bool {
 		j.pool.watched++
 	}
 	j.again, j.fresh, j.waiting = nil, nil, 0
-	closeAll(j.inbox)
-	j.inbox = nil
+	if !j.patient {
+		closeAll(j.inbox)
+		j.inbox = nil
+	}
 	post(j.arrived)
 	post(j.room)
 	close(j.delivered)
