@@ -61,8 +61,8 @@ func (e *ExitError) Unwrap() error { return e.Err }
 
 // A RemoteError is an error that a function returned in another process. It
 // unwraps to those of the well-known errors, such as context.Canceled or
-// fs.ErrNotExist, to the error number, and to the error of a registered type (see
-// [RegisterError]) that the original unwraps to.
+// fs.ErrNotExist, to the error number, to a lock's *OwnerDiedError, and to the errors
+// of registered types (see [RegisterError]) that the original unwraps to.
 type RemoteError struct {
 	Name string // of the process
 	Pid  int    // of the process
@@ -108,8 +108,7 @@ type failure struct {
 	Known []int // indexes into wellKnown
 	Errno int   // 0 if there is none among the causes
 
-	Registered string // name of a registered error among the causes
-	Body       []byte // that error, encoded
+	Registered []registeredError
 }
 
 // wellKnown are the errors that keep their identity on the way. Both sides are
@@ -137,7 +136,7 @@ func failureOf(v any) failure {
 	if errors.As(err, &errno) {
 		f.Errno = int(errno)
 	}
-	f.Registered, f.Body = encodeError(err)
+	f.Registered = encodeErrors(err)
 	return f
 }
 
@@ -152,8 +151,10 @@ func (f *failure) error(name string, pid int) error {
 	if f.Errno != 0 {
 		known = append(known, syscall.Errno(f.Errno))
 	}
-	if err := decodeError(f.Registered, f.Body); err != nil {
-		known = append(known, err)
+	for _, e := range f.Registered {
+		if err := e.decode(); err != nil {
+			known = append(known, err)
+		}
 	}
 	if f.Panic {
 		return &PanicError{Name: name, Pid: pid, Value: f.Text, Stack: f.Stack, known: known}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	"github.com/go-multiproc/multiproc/proc"
+	psync "github.com/go-multiproc/multiproc/sync"
 )
 
 // What a task could not say itself, its errors still say in the parent.
@@ -58,6 +59,8 @@ var getLost = proc.RegisterTask("get lost", func(_ context.Context, how string) 
 		panic(err)
 	case "plain":
 		return errors.Join(errors.New("first"), plainError{5})
+	case "all":
+		return fmt.Errorf("%w: %w: %w", err, plainError{5}, failures["owner"].err)
 	}
 	return err
 })
@@ -76,6 +79,18 @@ func TestRegisteredErrors(t *testing.T) {
 	var plain plainError
 	require.ErrorAs(t, err, &plain)
 	require.Equal(t, plainError{5}, plain)
+
+	// The lock's own error is registered already, and hides none of the caller's.
+	_, err = getLost.Submit(t.Context(), p, "all").Get(t.Context())
+	for _, err := range []error{err, start(t, getLost, "all", nil).Join(t.Context())} {
+		require.ErrorIs(t, err, psync.ErrOwnerDied)
+		var owner *psync.OwnerDiedError
+		require.ErrorAs(t, err, &owner)
+		require.Equal(t, 1, owner.Pid)
+		var lost *lostError
+		require.ErrorAs(t, err, &lost)
+		require.ErrorAs(t, err, &plain)
+	}
 
 	require.PanicsWithValue(t, "proc: RegisterError needs a name", func() { proc.RegisterError[*ownError]("") })
 	require.PanicsWithValue(t, `proc: the error name "lost" is registered twice`, func() { proc.RegisterError[*ownError]("lost") })

@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/go-multiproc/multiproc/internal/wire"
+	psync "github.com/go-multiproc/multiproc/sync"
 )
 
 // An errorType is a registered type of errors.
@@ -20,7 +21,7 @@ var errorTypes []errorType
 
 // RegisterError makes errors of type E keep their identity on the way from
 // another process: errors.As finds, in the error that arrives, a copy of the E
-// that it finds in the original. It belongs into a package-level variable:
+// that it finds in the original, one of each registered type. It belongs into a package-level variable:
 //
 //	var _ = proc.RegisterError[*NotFoundError]("not found")
 //
@@ -68,20 +69,31 @@ func RegisterError[E error](name string) struct{} {
 	return struct{}{}
 }
 
-// encodeError returns the first registered error among the causes of err.
-func encodeError(err error) (name string, body []byte) {
-	for _, t := range errorTypes {
-		if body := t.encode(err); body != nil {
-			return t.name, body
-		}
-	}
-	return "", nil
+// What this package knows of others is registered as anybody's errors are.
+var _ = RegisterError[*psync.OwnerDiedError]("multiproc: owner died")
+
+// A registeredError is how an error of a registered type travels.
+type registeredError struct {
+	Name string // of the type
+	Body []byte // the error, encoded
 }
 
-func decodeError(name string, body []byte) error {
+// encodeErrors returns the registered errors among the causes of err, one of each
+// type.
+func encodeErrors(err error) (all []registeredError) {
 	for _, t := range errorTypes {
-		if t.name == name {
-			return t.decode(body)
+		if body := t.encode(err); body != nil {
+			all = append(all, registeredError{t.name, body})
+		}
+	}
+	return all
+}
+
+// decode returns a copy of the error, or nil if it does not make sense.
+func (e registeredError) decode() error {
+	for _, t := range errorTypes {
+		if t.name == e.Name {
+			return t.decode(e.Body)
 		}
 	}
 	return nil

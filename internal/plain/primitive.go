@@ -13,7 +13,8 @@ var primitives sync.Map
 // or "Mutex" for the primitive itself. It returns "" if there is none.
 //
 // A value that holds a primitive must not be copied: a copied lock locks
-// nothing, and a lock that is written over lets everybody in.
+// nothing, and a lock that is written over lets everybody in. An error of that
+// package is none.
 func Primitive(t reflect.Type) string {
 	if known, ok := primitives.Load(t); ok {
 		return known.(string)
@@ -24,7 +25,7 @@ func Primitive(t reflect.Type) string {
 }
 
 func primitive(t reflect.Type, path, pkg string) string {
-	if t.PkgPath() == pkg {
+	if t.PkgPath() == pkg && !reflect.PointerTo(t).Implements(reflect.TypeFor[error]()) {
 		return path
 	}
 	switch t.Kind() {

@@ -18,9 +18,10 @@ type guarded struct {
 // The primitives lie in shared memory as they are, and are found there.
 func TestRealPrimitives(t *testing.T) {
 	for typ, want := range map[reflect.Type]string{
-		reflect.TypeFor[psync.Mutex]():  "Mutex",
-		reflect.TypeFor[psync.RMutex](): "RMutex",
-		reflect.TypeFor[guarded]():      "guarded.Mu[]",
+		reflect.TypeFor[psync.Mutex]():          "Mutex",
+		reflect.TypeFor[psync.RMutex]():         "RMutex",
+		reflect.TypeFor[guarded]():              "guarded.Mu[]",
+		reflect.TypeFor[psync.OwnerDiedError](): "",
 	} {
 		require.NoError(t, plain.Check(typ))
 		require.Equal(t, want, plain.Primitive(typ))

@@ -161,12 +161,12 @@ func (c *checker) check(t reflect.Type, path string) error {
 // unfit says why a type cannot travel whatever it looks like inside. It
 // returns "" for all other types.
 func unfit(t reflect.Type) string {
-	switch t.PkgPath() {
-	case plain.SyncPath:
+	switch pkg := t.PkgPath(); {
+	case pkg == plain.SyncPath && plain.Primitive(t) != "":
 		return "a primitive that is copied excludes nobody; let it lie in shared memory"
-	case "sync/atomic":
+	case pkg == "sync/atomic":
 		return "an atomic must not be copied"
-	case cborPath:
+	case pkg == cborPath:
 		return "a type of the encoder itself does not come back as it was"
 	}
 	return plain.ProcessLocal(t)
