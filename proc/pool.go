@@ -34,6 +34,13 @@ type PoolOptions struct {
 	// package-level variable is it, and Init sets it.
 	Init, Exit Bound
 
+	// InitTimeout is how long a worker may take until it is ready: its start, and
+	// Init. If one takes longer, the pool fails, with an [*InitError] that matches
+	// ErrTaskTimeout; the context of Init ends, and after Grace the worker is killed.
+	//
+	// The default is no limit.
+	InitTimeout time.Duration
+
 	// Retries is how often a task whose worker died is begun again. A task
 	// that fails, panics or runs into its time limit is not.
 	Retries int
@@ -98,7 +105,7 @@ type PoolOptions struct {
 // check returns an error that names an option that must not be negative, and is.
 func (o *PoolOptions) check() error {
 	return cmp.Or(
-		notNegative("Retries", o.Retries), notNegative("TaskTimeout", o.TaskTimeout), notNegative("Grace", o.Grace),
+		notNegative("InitTimeout", o.InitTimeout), notNegative("Retries", o.Retries), notNegative("TaskTimeout", o.TaskTimeout), notNegative("Grace", o.Grace),
 		notNegative("MaxTasks", o.MaxTasks), notNegative("MaxResident", o.MaxResident),
 		notNegative("IdleTimeout", o.IdleTimeout), notNegative("MinWorkers", o.MinWorkers), notNegative("Depth", o.Depth),
 		notNegative("Limits.Memory", o.Limits.Memory), notNegative("Limits.CPU", o.Limits.CPU),
@@ -176,7 +183,8 @@ type Pool struct {
 // ends, the pool is terminated: ctx is its life.
 //
 // It fails with an [*InitError] if no worker gets ready, with ErrNoMain if main
-// did not call Main first, and with ErrTooDeep. The caller must end the pool by
+// did not call Main first, and with ErrTooDeep. If ctx ends before a worker is ready
+// it returns at once; the workers have Grace to end, as after Terminate. The caller must end the pool by
 // Close or Terminate: until then it has its workers, three goroutines for each
 // of them, and a thread while it has work.
 func NewPool(ctx context.Context, o *PoolOptions) (*Pool, error) {
@@ -191,8 +199,16 @@ func NewPool(ctx context.Context, o *PoolOptions) (*Pool, error) {
 	case <-p.ready:
 	case <-p.ended:
 		return nil, p.failure()
+	case <-ctx.Done(): // Init may not look at its context
+		p.terminate(lifeEnded(ctx))
+		return nil, p.failure()
 	}
 	return p, nil
+}
+
+// lifeEnded returns why a pool was terminated whose context has ended.
+func lifeEnded(ctx context.Context) error {
+	return fmt.Errorf("%w: %w", ErrPoolTerminated, context.Cause(ctx))
 }
 
 func (p *Pool) setUp(ctx context.Context) (err error) {
@@ -246,7 +262,7 @@ func (p *Pool) setUp(ctx context.Context) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.grow()
-	stop := context.AfterFunc(ctx, func() { p.terminate(fmt.Errorf("%w: %w", ErrPoolTerminated, context.Cause(ctx))) })
+	stop := context.AfterFunc(ctx, func() { p.terminate(lifeEnded(ctx)) })
 	go p.run(stop)
 	return nil
 }

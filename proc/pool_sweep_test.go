@@ -20,6 +20,20 @@ func WithoutQuiet() (end func()) {
 	return func() { quietPeriod = before }
 }
 
+// Overdue does what follows when InitTimeout has passed since the start of each
+// worker.
+func (p *Pool) Overdue() {
+	p.mu.Lock()
+	now := make(map[*worker]*Process)
+	for _, w := range p.workers {
+		now[w] = w.proc
+	}
+	p.mu.Unlock()
+	for w, proc := range now {
+		w.overdue(proc)
+	}
+}
+
 // BackOff returns how long it would take now until dead workers are replaced.
 func (p *Pool) BackOff() (d time.Duration) {
 	p.mu.Lock()

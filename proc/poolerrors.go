@@ -20,8 +20,8 @@ var (
 	// was terminated. It matches ErrPoolClosed.
 	ErrPoolTerminated error = &sentinel{"proc: the pool was terminated", ErrPoolClosed}
 
-	// ErrTaskTimeout is the outcome of a task that ran into its time limit. It
-	// matches os.ErrDeadlineExceeded.
+	// ErrTaskTimeout is the outcome of a task, or of an initialiser, that ran into its
+	// time limit. It matches os.ErrDeadlineExceeded.
 	ErrTaskTimeout error = &sentinel{"proc: the task took longer than it may", os.ErrDeadlineExceeded}
 
 	// ErrTaskCancelled is the outcome of a task whose context has ended, or that

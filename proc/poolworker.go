@@ -173,6 +173,9 @@ func (w *worker) live() {
 	if p.failed != nil {
 		proc.Terminate()
 	}
+	if p.o.InitTimeout > 0 {
+		defer time.AfterFunc(p.o.InitTimeout, func() { w.overdue(proc) }).Stop()
+	}
 	p.mu.Unlock()
 	<-proc.Done()
 	code, _ := proc.ExitCode()
@@ -188,6 +191,16 @@ func (w *worker) live() {
 		p.log(slog.LevelWarn, "worker died", "worker", w.index, "pid", died.Pid, "code", died.Code, "had a task", hadTask)
 	}
 	p.mu.Lock()
+}
+
+// overdue fails the pool if a process should be ready by now and is not.
+func (w *worker) overdue(proc *Process) {
+	p := w.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.proc == proc && !w.ready && !w.leaving {
+		p.fail(w.initError(timeLimit(p.o.InitTimeout)))
+	}
 }
 
 // log is called without the pool's lock: a handler may ask the pool how it is.

@@ -1,0 +1,91 @@
+package proc_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/go-multiproc/multiproc/internal/proctest"
+	"github.com/go-multiproc/multiproc/proc"
+	"github.com/go-multiproc/multiproc/shm"
+)
+
+// NewPool does not wait for an initialiser longer than its context lasts.
+func TestInitialiserOutlivesTheContext(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("no time")
+	entered := make(chan player, 1)
+	go func() {
+		entered <- x.enter(t)
+		cancel(why)
+	}()
+	_, err := proc.NewPool(ctx, &proc.PoolOptions{Workers: 1, Grace: never, Init: puppet.With(cue{x.addr, 1})})
+	require.ErrorIs(t, err, why)
+	require.ErrorIs(t, err, proc.ErrPoolTerminated)
+	player := <-entered
+	player.say(t, "obey") // it is still there, and has its grace
+	player.expect(t, "the process was asked to end")
+	awaitChildren(t, 0)
+}
+
+// One that does not look at its context is killed.
+func TestInitialiserIgnoresTheContext(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan *deathwatch, 1)
+	go func() {
+		player := x.enter(t)
+		ended <- watch(t, player.pid)
+		player.say(t, "hang")
+		cancel()
+	}()
+	_, err := proc.NewPool(ctx, &proc.PoolOptions{Workers: 1, Grace: time.Millisecond, Init: puppet.With(cue{x.addr, 1})})
+	require.ErrorIs(t, err, context.Canceled)
+	(<-ended).allEnd(t)
+}
+
+// hangInit is an initialiser that hangs from its second time on.
+var hangInit = proc.RegisterTask("hang in init", func(_ context.Context, a *shm.Array[int32]) error {
+	if shm.Add(a, 0, 1) > 1 {
+		<-make(chan int)
+	}
+	return nil
+})
+
+// mpire: worker_init_timeout
+func TestInitTimeout(t *testing.T) {
+	proctest.NoLeaks(t)
+	var init *proc.InitError
+	_, err := proc.NewPool(t.Context(), &proc.PoolOptions{Grace: time.Millisecond, InitTimeout: 30 * time.Millisecond, Init: hang.With(struct{}{})})
+	require.ErrorAs(t, err, &init)
+	require.ErrorIs(t, err, proc.ErrTaskTimeout)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Empty(t, proc.Children())
+
+	// It is that of each worker: here, of the one that comes when another has died.
+	runs := newArray(t, 0)
+	p, err := proc.NewPool(t.Context(), &proc.PoolOptions{Workers: 1, Grace: time.Millisecond, InitTimeout: never, Init: hangInit.With(runs)})
+	require.NoError(t, err)
+	p.Overdue()
+	works(t, p) // who is ready has no limit any more
+	require.NoError(t, unix.Kill(proc.Children()[0].Pid(), unix.SIGKILL))
+	f := square.Submit(t.Context(), p, 1)
+	require.Eventually(t, func() bool { return runs.At(0) == 2 }, patience, time.Millisecond)
+	p.Overdue()
+	_, err = f.Get(t.Context())
+	require.ErrorAs(t, err, &init)
+	require.EqualError(t, err, "proc: the pool's initialiser hang in init has failed: the task took longer than it may: the limit is 1h0m0s")
+	require.ErrorAs(t, p.Close(), &init)
+	require.Empty(t, proc.Children())
+
+	_, err = proc.NewPool(t.Context(), &proc.PoolOptions{InitTimeout: -1})
+	require.EqualError(t, err, "proc: new pool: InitTimeout is -1ns: it must not be negative")
+}
