@@ -131,7 +131,9 @@ func (p *Pool) collect(n int) {
 	case chunk.Done:
 		took := p.board.Took(n)
 		s.job.learn(s.items, took, s.offset)
-		p.noteSlow(n, took)
+		if s.items == 1 {
+			p.noteSlow(n, 0, took)
+		}
 	case chunk.Stopped:
 		p.handBack(n, w.Done())
 	default:
@@ -291,6 +293,7 @@ func (p *Pool) bury(w *worker, proc *Process, died *WorkerDiedError) (hadTask bo
 		from := word.Done()
 		if word.State() == chunk.Running {
 			hadTask = true
+			p.noteLost(n, word)
 			if s.asked == from {
 				p.give(n, from, w.index, s.why)
 			} else {
@@ -378,6 +381,7 @@ func (p *Pool) condemn(n int, w chunk.Word) {
 		return
 	}
 	s.condemned = true
+	p.noteLost(n, w)
 	if p.deliver(n, w, nil) { // else a result of before is on its way: the death will deliver it, and the outcome
 		probe.At(probe.Verdict161)
 		p.give(n, w.Done(), w.Worker(), s.why)

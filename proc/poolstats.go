@@ -2,6 +2,7 @@ package proc
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,7 +15,7 @@ import (
 // encoding/json writes: durations in nanoseconds.
 type Stats struct {
 	Workers []WorkerStats `json:"workers"` // by index
-	Slowest []SlowTask    `json:"slowest"` // the slowest five that were timed by themselves, the slowest first
+	Slowest []SlowTask    `json:"slowest"` // the slowest five of those that were timed by themselves, the slowest first
 }
 
 // WorkerStats are those of one place in the pool, of all processes that were
@@ -31,11 +32,14 @@ type WorkerStats struct {
 	Exit      time.Duration `json:"exit_ns"`     // in Exit
 }
 
-// A SlowTask is a task that took long.
+// A SlowTask is a task that took long: to its end, or until its worker died or was
+// killed, in each attempt. What is timed by itself is the only task of its chunk, and of
+// those that take workers along also the first one of a chunk, and any that has a time
+// limit. Parts of [For] are left out.
 type SlowTask struct {
 	Func  string        `json:"func"`    // name of the function
 	Index int           `json:"index"`   // of the input
-	Input string        `json:"input"`   // formatted
+	Input string        `json:"input"`   // formatted; empty if it did not lie in the pool's memory: it is large, or holds files
 	Took  time.Duration `json:"took_ns"` // how long it has taken
 }
 
@@ -45,25 +49,24 @@ const mostSlow = 5
 // methods of the input.
 type slowTask struct {
 	SlowTask
-	fn  *function
+	fn  *function // nil: there is no input
 	arg []byte
 }
 
-// noteSlow is called with a slot that is done, and looks whether it is one of
-// the slowest.
-func (p *Pool) noteSlow(n int, took time.Duration) {
+// noteSlow looks whether an item of a slot is one of the slowest.
+func (p *Pool) noteSlow(n, item int, took time.Duration) {
 	s := &p.slots[n]
 	last := len(p.slowest) - 1
-	if s.items != 1 || s.job.shared != nil || last == mostSlow-1 && took <= p.slowest[last].Took {
+	if s.job.shared != nil || last == mostSlow-1 && took <= p.slowest[last].Took {
 		return
 	}
-	kind, data, _, err := chunk.Next(p.board.Published(n))
-	if err != nil || kind != chunk.Value {
-		return
+	slow := slowTask{SlowTask: SlowTask{Func: s.job.fn.name, Index: s.first + item, Took: took}}
+	args := p.board.Published(n)
+	for range item {
+		_, _, args, _ = chunk.Next(args) // this process has written them
 	}
-	slow := slowTask{
-		SlowTask: SlowTask{Func: s.job.fn.name, Index: s.first, Took: took},
-		fn:       s.job.fn, arg: append([]byte(nil), data...),
+	if kind, data, _, _ := chunk.Next(args); kind == chunk.Value {
+		slow.fn, slow.arg = s.job.fn, slices.Clone(data)
 	}
 	at := 0
 	for at < len(p.slowest) && p.slowest[at].Took >= took {
@@ -71,6 +74,14 @@ func (p *Pool) noteSlow(n int, took time.Duration) {
 	}
 	p.slowest = append(p.slowest[:at], append([]slowTask{slow}, p.slowest[at:]...)...)
 	p.slowest = p.slowest[:min(len(p.slowest), mostSlow)]
+}
+
+// noteLost does the same for an item that its worker has in hand, or had when it
+// died. When it was begun is known if it is the first one of its chunk, or timed.
+func (p *Pool) noteLost(n int, w chunk.Word) {
+	if began := p.board.Began(w.Worker()); w.Done() == 0 || p.slots[n].job.timeout > 0 {
+		p.noteSlow(n, w.Done(), max(chunk.Now()-began, 0))
+	}
 }
 
 // Stats returns what the workers have done so far. After the end of the pool it
@@ -81,7 +92,9 @@ func (p *Pool) Stats() Stats {
 	s := Stats{Workers: p.workerStats(), Slowest: []SlowTask{}}
 	p.mu.Unlock()
 	for _, slow := range slowest {
-		slow.Input = slow.fn.describe(&wire.Message{Data: slow.arg})
+		if slow.fn != nil {
+			slow.Input = slow.fn.describe(&wire.Message{Data: slow.arg})
+		}
 		s.Slowest = append(s.Slowest, slow.SlowTask)
 	}
 	return s
