@@ -18,6 +18,9 @@ type Future[R any] struct {
 // task's context is cancelled. All errors come from Get. Retries and time limit
 // are the pool's; Map of one input has its own. Shared objects in arg are open in the
 // worker until the task has returned.
+//
+// There is no Progress of futures: they belong to no call whose end would be known.
+// A loop over [AsCompleted] counts them.
 func (f *Func[A, R]) Submit(ctx context.Context, p *Pool, arg A) *Future[R] {
 	e, bad := f.encode(arg, nil) // before the job begins: a method of the argument may panic
 	c, err := f.begin(ctx, p, nil, &job{eager: true})

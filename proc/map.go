@@ -62,7 +62,7 @@ func (o *MapOptions) check() error {
 
 // A Progress is how far a call has come.
 type Progress struct {
-	Done  int // inputs with an outcome
+	Done  int // inputs with an outcome; of For and Reduce, elements of the range
 	Total int // of how many; -1 while that is not known
 }
 
@@ -255,10 +255,11 @@ type call[A, R any] struct {
 	progress  func(Progress)
 	keepGoing bool
 	ordered   bool   // the caller says itself what it has done with
+	counts    bool   // the caller counts itself, in units of its own
 	total     int    // of inputs, if it is known
 	all       []A    // the inputs, if they are plain and lie in memory
 	settled   []bool // which inputs have an outcome; nil if nobody asks
-	count     int    // of outcomes
+	count     int    // of those with an outcome
 	reported  Progress
 }
 
@@ -337,7 +338,9 @@ func (c *call[A, R]) run(in iter.Seq[A], block int, yield func(outcome[R]) bool)
 		if !c.ordered {
 			j.done(items)
 		}
-		c.count += items
+		if !c.counts {
+			c.count += items
+		}
 		c.report()
 	}
 }

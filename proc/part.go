@@ -46,6 +46,9 @@ type ForOptions struct {
 	Schedule Schedule      // how the range is divided
 	Chunk    int           // the smallest part of Guided, each part of Dynamic; 0 means the default
 	Timeout  time.Duration // of one part; 0 means the pool's, -1 none
+
+	// Progress is as in MapOptions. It counts elements.
+	Progress func(Progress)
 }
 
 // check returns an error that names an option, or the number of elements, if it is
@@ -110,33 +113,55 @@ func parts[A, R any](ctx context.Context, p *Pool, n int, body *Func[Part[A], R]
 	shared := &parcel{message: m}
 	ranges := *body
 	ranges.encode = encodeRange[A]
-	c, err := ranges.begin(ctx, p, &MapOptions{Chunk: 1, Retries: -1, Timeout: o.Timeout}, &job{shared: shared})
+	c, err := ranges.begin(ctx, p, &MapOptions{Chunk: 1, Retries: -1, Timeout: o.Timeout, Progress: o.Progress}, &job{shared: shared})
 	if err != nil {
 		shared.close()
 		return err
 	}
 	all := divide[A](n, p.Workers(), *o)
+	defer func() { <-c.job.over }() // whatever happens, also if Progress panics
+	c.total, c.counts = n, true
+	again := recall(all)
+	defer again.stop()
 	var failed error
 	err = c.run(all, 1, func(r outcome[R]) bool {
+		part := again.part(r.Index)
 		if r.Err == nil {
+			c.count += part.High - part.Low
 			yield(r)
 			return true
 		}
-		i := 0
-		for part := range all { // again: nobody keeps them
-			if i == r.Index {
-				failed = &PartError{Low: part.Low, High: part.High, Err: r.Err}
-				break
-			}
-			i++
-		}
+		failed = &PartError{Low: part.Low, High: part.High, Err: r.Err}
 		return false
 	})
-	<-c.job.over // whatever happened
 	if failed != nil {
 		return failed
 	}
 	return err
+}
+
+// A recaller makes parts again, about in their order: nobody keeps them.
+type recaller[A any] struct {
+	next  func() (Part[A], bool)
+	stop  func()
+	made  int
+	ahead map[int]Part[A] // those that were passed over
+}
+
+func recall[A any](all iter.Seq[Part[A]]) *recaller[A] {
+	r := &recaller[A]{ahead: make(map[int]Part[A])}
+	r.next, r.stop = iter.Pull(all)
+	return r
+}
+
+// part returns the part with an index, once.
+func (r *recaller[A]) part(index int) Part[A] {
+	for ; r.made <= index; r.made++ {
+		r.ahead[r.made], _ = r.next()
+	}
+	part := r.ahead[index]
+	delete(r.ahead, index)
+	return part
 }
 
 // encodeRange encodes what a part has for itself.

@@ -129,7 +129,8 @@ const (
 // [Func.Submit] and [For]. Its methods, and calls that use it, may be made by
 // several goroutines at once.
 //
-// The workers are processes like others: [Children] lists them, with their ids.
+// The workers are processes like others: [Children] lists them, with their ids, and
+// ps and top show them as mp:worker 0, mp:worker 1, and so on.
 //
 // A worker may die at any instruction. The task that it had in hand ends with a
 // [*WorkerDiedError], or is begun again if Retries says so; another process

@@ -265,6 +265,11 @@ func TestLoopPanics(t *testing.T) {
 		_, _ = square.Map(t.Context(), p, numbers(10), &proc.MapOptions{Progress: func(proc.Progress) { panic("progress") }})
 	})
 	isQuiet(t, p)
+	require.PanicsWithValue(t, "progress", func() {
+		marks := newArray(t, make([]int32, 100)...)
+		_ = proc.For(t.Context(), p, 100, plough, field{Marks: marks}, &proc.ForOptions{Progress: func(proc.Progress) { panic("progress") }})
+	})
+	require.Equal(t, "pool of 2 workers (open, 0 calls)", p.String(), "the array is at rest")
 	works(t, p)
 }
 
@@ -284,4 +289,26 @@ func TestProgress(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, proc.Progress{Done: 50, Total: 50}, last)
+
+	marks := newArray(t, make([]int32, 100)...)
+	for name, schedule := range schedules {
+		o := proc.ForOptions{Progress: progress}
+		if schedule != nil {
+			o.Schedule, o.Chunk = schedule.Schedule, schedule.Chunk
+		}
+		for _, n := range []int{0, 1, 100} {
+			var all []proc.Progress
+			o.Progress = func(now proc.Progress) { all = append(all, now) }
+			require.NoError(t, proc.For(t.Context(), p, n, plough, field{Marks: marks}, &o))
+			require.NotEmpty(t, all, name)
+			require.Equal(t, proc.Progress{Done: n, Total: n}, all[len(all)-1], name)
+			for i := range all[1:] {
+				require.Less(t, all[i].Done, all[i+1].Done, name)
+			}
+		}
+	}
+	last = proc.Progress{}
+	_, err = proc.Reduce(t.Context(), p, 100, plough, field{Marks: marks}, 0, func(a, b int) int { return a + b }, &proc.ForOptions{Progress: progress})
+	require.NoError(t, err)
+	require.Equal(t, proc.Progress{Done: 100, Total: 100}, last)
 }

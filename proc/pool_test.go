@@ -364,7 +364,7 @@ func TestPoolDefaults(t *testing.T) {
 	proctest.NoLeaks(t)
 	p, err := proc.NewPool(t.Context(), nil)
 	require.NoError(t, err)
-	require.Equal(t, runtime.NumCPU(), p.Workers())
+	require.Equal(t, runtime.GOMAXPROCS(0), p.Workers())
 	works(t, p)
 	require.NoError(t, p.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,6 +100,7 @@ func nameOf(slot int, tag uint32, item int) uint64 {
 // work is a worker's life.
 func work(ctx context.Context, o workerOrder) (None, error) {
 	place.Store(&o)
+	nameProcess("worker " + strconv.Itoa(o.Index))
 	if err := o.Limits.apply(); err != nil {
 		return None{}, fmt.Errorf("set the limits of a worker: %w", err)
 	}

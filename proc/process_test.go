@@ -142,4 +142,7 @@ func TestNameForPeople(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(cmdline), ": answer lines (shown)")
 	p.say(t, "end")
+
+	newPool(t, &proc.PoolOptions{Workers: 1})
+	require.Equal(t, "mp:worker 0\n", comm(proc.Children()[0].Pid()))
 }
