@@ -20,13 +20,13 @@ const (
 	// kept.
 	lastWordsSize = 4096
 
-	// lastWordsWait is how long the end of a worker waits for what it has written:
-	// whoever reads this process's standard error may not.
-	lastWordsWait = time.Second
-
 	// pipeSize is how much a pipe holds: no more can be a dead worker's.
 	pipeSize = 1 << 16
 )
+
+// lastWordsWait is how long the end of a worker waits for what it has written:
+// whoever reads this process's standard error may not.
+var lastWordsWait = time.Second
 
 // lastWords passes on what a worker writes to its standard error, and keeps the
 // end of it.

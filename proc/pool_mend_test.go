@@ -133,6 +133,7 @@ func (s stuck) Write(b []byte) (int, error) {
 // Nothing but writing waits for who does not take what workers say.
 func TestStderrThatNobodyTakes(t *testing.T) {
 	proctest.NoLeaks(t)
+	defer proc.WithShortLastWords()()
 	out := make(stuck)
 	p := newPool(t, &proc.PoolOptions{Workers: 1, Stderr: out})
 	_, err := utter.Submit(t.Context(), p, "farewell").Get(t.Context())

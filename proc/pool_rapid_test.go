@@ -143,7 +143,7 @@ func (tr *trial) run(ctx context.Context, p *proc.Pool) {
 // has exactly one outcome, the right one.
 func TestPoolAgainstModel(t *testing.T) {
 	proctest.NoLeaks(t)
-	p := newPool(t, &proc.PoolOptions{Grace: time.Millisecond, TaskTimeout: 100 * time.Millisecond})
+	p := newPool(t, &proc.PoolOptions{Grace: time.Millisecond, TaskTimeout: 40 * time.Millisecond})
 	rapid.Check(t, func(rt *rapid.T) {
 		tr := &trial{t: rt}
 		n := rapid.IntRange(0, 30).Draw(rt, "inputs")
@@ -160,7 +160,7 @@ func TestPoolAgainstModel(t *testing.T) {
 			Retries: rapid.IntRange(-1, 2).Draw(rt, "retries"),
 		}
 		if tr.timed {
-			tr.o.Timeout = 50 * time.Millisecond
+			tr.o.Timeout = 20 * time.Millisecond
 		}
 		tr.run(t.Context(), p)
 	})

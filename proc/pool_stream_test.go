@@ -117,7 +117,7 @@ func TestWindow(t *testing.T) {
 func TestWindowBehindSlowTask(t *testing.T) {
 	proctest.NoLeaks(t)
 	x := newExchange(t)
-	p := newPool(t, nil)
+	p := newPool(t, &proc.PoolOptions{Grace: time.Millisecond}) // at the end there are others under way
 	var reads atomic.Int64
 	in := func(yield func(cue) bool) {
 		for i := range 100 {

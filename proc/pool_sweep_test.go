@@ -9,6 +9,14 @@ func WithoutSweeps() { sweepPeriod = time.Hour }
 // WithSweeps puts it back.
 func WithSweeps() { sweepPeriod = 100 * time.Millisecond }
 
+// WithShortLastWords has the end of a worker wait a shorter time for what it has
+// written. What it returns ends that.
+func WithShortLastWords() (end func()) {
+	before := lastWordsWait
+	lastWordsWait = 200 * time.Millisecond
+	return func() { lastWordsWait = before }
+}
+
 // Asleep returns how many workers sleep.
 func (p *Pool) Asleep() int { return p.board.Asleep() }
 
