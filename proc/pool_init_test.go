@@ -35,21 +35,29 @@ func TestInitialiserOutlivesTheContext(t *testing.T) {
 	awaitChildren(t, 0)
 }
 
-// One that does not look at its context is killed.
+// One that does not look at its context, or cannot, is killed.
 func TestInitialiserIgnoresTheContext(t *testing.T) {
-	proctest.NoLeaks(t)
-	x := newExchange(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan *deathwatch, 1)
-	go func() {
-		player := x.enter(t)
-		ended <- watch(t, player.pid)
-		player.say(t, "hang")
-		cancel()
-	}()
-	_, err := proc.NewPool(ctx, &proc.PoolOptions{Workers: 1, Grace: time.Millisecond, Init: puppet.With(cue{x.addr, 1})})
-	require.ErrorIs(t, err, context.Canceled)
-	(<-ended).allEnd(t)
+	for _, how := range []string{"hang", "stop"} {
+		t.Run(how, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			x := newExchange(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan *deathwatch, 1)
+			go func() {
+				defer cancel()
+				player := x.enter(t)
+				ended <- watch(t, player.pid)
+				if how == "hang" {
+					player.say(t, "hang")
+				} else if err := unix.Kill(player.pid, unix.SIGSTOP); err != nil {
+					t.Error(err)
+				}
+			}()
+			_, err := proc.NewPool(ctx, &proc.PoolOptions{Workers: 1, Grace: time.Millisecond, Init: puppet.With(cue{x.addr, 1})})
+			require.ErrorIs(t, err, context.Canceled)
+			(<-ended).allEnd(t)
+		})
+	}
 }
 
 // hangInit is an initialiser that hangs from its second time on.

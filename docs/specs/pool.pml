@@ -12,6 +12,8 @@
  *   SLOTS    chunks that may be out (2) TIMEOUTS  tasks that run into their limit, or are cancelled
  *   ITEMS    most tasks in a chunk (2)  LEAVES    workers that leave in the middle of a chunk
  *   RETRIES  of each task (0)           CUTS      items taken back for others
+ *   SENDS    tasks, from the first, whose results go over the socket (0)
+ *   ATTENDS  how often somebody who waits looks for results himself (0)
  *   ALONE    nobody replaces a dead worker
  *
  * M_... are mutants: each breaks one piece.
@@ -46,6 +48,12 @@
 #ifndef CUTS
 #define CUTS 0
 #endif
+#ifndef SENDS
+#define SENDS 0
+#endif
+#ifndef ATTENDS
+#define ATTENDS 0
+#endif
 
 /* States of a chunk. */
 #define FREE    0
@@ -60,10 +68,11 @@
 #define DIED    2
 #define TIMEOUT 3
 
-#define NOBODY 9
-#define RING   (2 * SLOTS)
-#define ANY    9 /* need: each result is worth waking for */
-#define LOW    1 /* need: fewer chunks than this are left to claim */
+#define NOBODY   9
+#define RING     (2 * SLOTS)
+#define ANY      9 /* need: each result is worth waking for */
+#define ATTENDED 8 /* need: somebody else looks for results */
+#define LOW      1 /* need: fewer chunks than this are left to claim */
 
 /* The words: state, worker, done and limit of one change as one. */
 byte state[SLOTS], owner[SLOTS], done[SLOTS], limit[SLOTS];
@@ -81,6 +90,16 @@ byte first[SLOTS], taken[SLOTS], attempts[TASKS], outcome[TASKS], settled;
 /* Bad luck that is left; for the assertions, how often each task was run. */
 byte crashes = CRASHES, stops = STOPS, timeouts = TIMEOUTS, leaves = LEAVES, cuts = CUTS;
 byte ran[TASKS], lost;
+#if SENDS
+/* Results that lie in the socket of a worker, and those that were received. */
+byte underway[SLOTS * ITEMS]; /* from worker: its index + 1; 0: there is none */
+bool received[SLOTS * ITEMS], ruled[SLOTS];
+byte unread[WORKERS];
+#endif
+#if ATTENDS
+byte attends = ATTENDS;
+bool attending;
+#endif
 
 #define BACKLOG (tail - head)
 #if SLOTS == 1
@@ -104,7 +123,7 @@ inline wakeParent() { queued = false }
 inline tell() {
 	atomic {
 		GO
-		told = need != 0 && BACKLOG < need;
+		told = need != 0 && need != ATTENDED && BACKLOG < need;
 		if :: told -> need = 0 :: else fi
 	}
 }
@@ -149,6 +168,15 @@ Q114:
 item:
 Q115:
 		atomic { GO ran[first[s] + i]++; assert(ran[first[s] + i] <= 1 + RETRIES) }
+#if SENDS
+		atomic {
+			GO
+			if
+			:: first[s] + i < SENDS -> underway[s * ITEMS + i] = w + 1; unread[w]++
+			:: else
+			fi
+		}
+#endif
 #ifndef M_COMMIT_FIRST
 Q116:
 		atomic { GO written[s * ITEMS + i] = true }
@@ -225,10 +253,16 @@ inline settle(task, what) {
 	outcome[task] = what; settled++
 }
 
-/* Deliver what is committed of slot x. */
+#if SENDS
+#define HERE(s) (first[s] + taken[s] >= SENDS || received[s * ITEMS + taken[s]])
+#else
+#define HERE(s) true
+#endif
+
+/* Deliver what is committed of slot x, and received. */
 inline deliver() {
 	do
-	:: taken[x] < done[x] ->
+	:: taken[x] < done[x] && HERE(x) ->
 		assert(written[x * ITEMS + taken[x]]);
 		written[x * ITEMS + taken[x]] = false;
 		settle(first[x] + taken[x], RESULT);
@@ -239,7 +273,15 @@ inline deliver() {
 
 inline release() {
 	state[x] = FREE; owner[x] = NOBODY; done[x] = 0; limit[x] = 0; first[x] = 0; taken[x] = 0;
-	for (z : 0 .. ITEMS - 1) { written[x * ITEMS + z] = false }
+	for (z : 0 .. ITEMS - 1) {
+		written[x * ITEMS + z] = false;
+#if SENDS
+		received[x * ITEMS + z] = false
+#endif
+	}
+#if SENDS
+	ruled[x] = false;
+#endif
 	z = 0
 }
 
@@ -327,6 +369,19 @@ inline publish() {
 	x = 0
 }
 
+/* Slot x is done with, if all that is committed was delivered. */
+#ifdef M_UNRECEIVED_IS_LOST
+#define WHOLE(s) (state[s] == DONE || state[s] == STOPPED)
+#else
+#define WHOLE(s) ((state[s] == DONE || state[s] == STOPPED) && taken[s] == done[s])
+#endif
+
+/* 141, 142 and 102 to 105 in one, where the collector is not asked. */
+inline collect() {
+	if :: state[x] >= RUNNING -> deliver() :: else fi;
+	if :: WHOLE(x) -> takeBack(done[x]); release() :: else fi
+}
+
 /* There is something to deliver, or an item in hand to judge or to share. */
 #ifdef M_NO_SWEEP
 #define COMMITTED(s) false
@@ -360,7 +415,7 @@ Q141:
 				:: else
 				fi;
 				if
-				:: state[x] == DONE || state[x] == STOPPED ->
+				:: WHOLE(x) ->
 					takeBack(done[x]);
 Q142:
 					release()
@@ -418,7 +473,15 @@ Q160:
 			deliver()
 		}
 Q161:
+#if SENDS
+		/* Else a result of before is still to come, and the keeper settles it. */
+		if
+		:: taken[x] == done[x] -> atomic { settle(first[x] + done[x], TIMEOUT); ruled[x] = true }
+		:: else
+		fi;
+#else
 		settle(first[x] + done[x], TIMEOUT);
+#endif
 Q162:
 		atomic { dead[y] = true; y = 0 }
 		:: atomic {
@@ -443,13 +506,16 @@ judged:
 	od;
 #endif
 	if :: settled == TASKS -> goto finish :: else fi;
+#if ATTENDS
+	n = (attending -> ATTENDED : 0);
+#endif
 	unlock();
 Q170:
-	if :: n = ANY :: n = LOW fi;
+	if :: n == 0 -> n = ANY :: n == 0 -> n = LOW :: n != 0 fi;
 	need = n;
 #ifndef M_PAUSE_NO_SECOND_LOOK
 Q171:
-	if :: kicked || (BACKLOG < n && MARKED) -> goto awake :: else fi;
+	if :: kicked || (n != ATTENDED && BACKLOG < n && MARKED) -> goto awake :: else fi;
 #endif
 Q172:
 	atomic { if :: need == n -> queued = true :: else fi }
@@ -473,7 +539,102 @@ finish:
 	over = true
 }
 
+#if ATTENDS
+/* Whoever waits, and looks for results while others' wakes would take longer. */
+#define LOCK if :: atomic { !over && !mu -> mu = true } :: over -> goto end fi
+inline look() {
+	atomic {
+		for (x : 0 .. SLOTS - 1) {
+			if :: finished[x] -> finished[x] = false; collect() :: else fi
+		}
+		x = 0;
+		publish()
+	}
+}
+
+proctype Attender() {
+	byte x, y, z;
+	bool enough;
+	do
+	:: attends > 0 ->
+		attends--;
+		LOCK;
+		attending = true;
+		atomic { if :: need != 0 -> need = ATTENDED :: else fi };
+		do
+		:: !enough ->
+			unlock();
+			if :: MARKED :: enough = true fi;
+			LOCK;
+			look()
+		:: enough -> break
+		od;
+		attending = false; enough = false;
+		atomic {
+			if
+			:: need == ATTENDED -> need = ANY
+			:: else ->
+#ifndef M_UNATTENDED_SLEEPS
+				kicked = true
+#endif
+			fi
+		}
+#ifndef M_UNATTEND_NO_SECOND_LOOK
+		look();
+#endif
+		if :: settled == TASKS -> kick() :: else fi; /* it closes the pool */
+		unlock()
+	:: break
+	od;
+end:
+	skip
+}
+#endif
+
+#if SENDS
+#if WORKERS == 1
+#define UNREAD unread[0]
+#else
+#define UNREAD (unread[0] + unread[1])
+#endif
+
+/* The goroutines that read the workers' sockets. */
+proctype Receiver() {
+	byte x, y, z, n;
+	do
+	:: over -> break
+	:: atomic { !over && !mu && UNREAD > 0 ->
+			mu = true;
+			x = UNREAD; /* any of them */
+			do
+			:: underway[n] -> break
+			:: underway[n] && x > 1 -> x--; n++
+			:: !underway[n] -> n++
+			od;
+			x = n / ITEMS;
+			unread[underway[n] - 1]--;
+			if /* else it is of a chunk that was there before */
+			:: state[x] >= RUNNING && owner[x] == underway[n] - 1 -> received[n] = true
+			:: else
+			fi;
+			underway[n] = 0; n = 0;
+#ifndef M_RECEIVED_IS_LEFT
+			collect();
+#endif
+			x = 0;
+			publish()
+		}
+		if :: settled == TASKS -> kick() :: else fi;
+		unlock()
+	od
+}
+#endif
+
+#if SENDS && !defined(M_BURIED_UNHEARD)
+#define BURY(w) (gone[w] && dead[w] && unread[w] == 0)
+#else
 #define BURY(w) (gone[w] && dead[w])
+#endif
 proctype Keeper() {
 	byte w, x, y, z;
 	do
@@ -490,6 +651,7 @@ Q150:
 #else
 					deliver();
 #endif
+					assert(taken[x] == done[x]);
 Q151:
 					if
 					:: state[x] == RUNNING ->
@@ -498,6 +660,9 @@ Q151:
 							attempts[first[x] + done[x]]++; pending[first[x] + done[x]] = true
 						:: else -> settle(first[x] + done[x], DIED); lost++
 						fi
+#if SENDS && !defined(M_VERDICT_IS_LOST)
+					:: state[x] == KILLED && !ruled[x] -> settle(first[x] + done[x], TIMEOUT)
+#endif
 					:: else
 					fi;
 Q152:
@@ -563,6 +728,12 @@ init {
 		for (i : 0 .. SLOTS - 1) { owner[i] = NOBODY }
 		for (i : 0 .. WORKERS - 1) { run Worker(i) }
 		i = 0;
-		run Collector(); run Keeper(); run Luck()
+		run Collector(); run Keeper(); run Luck();
+#if ATTENDS
+		run Attender();
+#endif
+#if SENDS
+		run Receiver()
+#endif
 	}
 }
