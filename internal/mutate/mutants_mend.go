@@ -37,7 +37,12 @@ var mendMutants = []mutant{
 
 	// Standard error.
 	undo("a death waits for who reads standard error", lastWords, "case <-time.After(lastWordsWait):", "case <-time.After(time.Hour):", "TestStderrThatNobodyTakes"),
-	undo("a death waits for who writes to standard error", lastWords, "left -= n", "left -= 0", "TestStderrOfProcessLeftBehind"),
+	{
+		name:    "pool mend: a death waits for who writes to standard error",
+		edits:   []edit{{lastWords, "_ = l.pipe.SetReadDeadline(time.Unix(1, 0)) // a pipe has deadlines\n", ""}},
+		without: []edit{{lastWords, "case <-time.After(lastWordsWait):", "case <-time.After(time.Hour):"}},
+		pkg:     proc, test: "TestStderrOfProcessLeftBehind", limit: 2 * hang,
+	},
 	undo("an old panic is the cause of every death", lastWords, "return code == exitPanic || code == -int(unix.SIGABRT)", "return code != 0", "TestWorkersOldPanic"),
 
 	// What a worker cannot have written.
