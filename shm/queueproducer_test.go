@@ -268,7 +268,7 @@ func consuming[T any](stamp func(T) (stamped, bool)) *proctest.Program {
 
 func TestQueueProducersAndConsumers(t *testing.T) {
 	for _, tt := range []struct{ capacity, items, puts, gets int }{
-		{1, 2000, 1, 1}, {8, 10_000, 1, 1}, {64, 50_000, 16, 16}, {5, 10_000, 7, 3}, {100, 10_000, 1, 64}, {100, 20_000, 64, 1},
+		{1, 1000, 1, 1}, {8, 4000, 1, 1}, {64, 20_000, 16, 16}, {5, 4000, 7, 3}, {100, 4000, 1, 64}, {100, 10_000, 64, 1},
 	} {
 		t.Run(fmt.Sprintf("%+v", tt), func(t *testing.T) {
 			t.Run("slots", func(t *testing.T) {

@@ -91,7 +91,7 @@ func TestQueueMessageWaitsForRoom(t *testing.T) {
 func TestQueuePutAllWakesMany(t *testing.T) {
 	proctest.NoLeaks(t)
 	q := testQueue[int](t, 10, nil)
-	for range 10 {
+	for range 4 {
 		puppets := []*proctest.Proc{hand(t, queuePuppet, q), hand(t, queuePuppet, q)}
 		for _, p := range puppets {
 			p.Tell(t, "get")

@@ -38,10 +38,13 @@ var mendMutants = []mutant{
 	// Standard error.
 	undo("a death waits for who reads standard error", lastWords, "case <-time.After(lastWordsWait):", "case <-time.After(time.Hour):", "TestStderrThatNobodyTakes"),
 	{
-		name:    "pool mend: a death waits for who writes to standard error",
-		edits:   []edit{{lastWords, "_ = l.pipe.SetReadDeadline(time.Unix(1, 0)) // a pipe has deadlines\n", ""}},
-		without: []edit{{lastWords, "case <-time.After(lastWordsWait):", "case <-time.After(time.Hour):"}},
-		pkg:     proc, test: "TestStderrOfProcessLeftBehind", limit: 2 * hang,
+		name:  "pool mend: a death waits for who writes to standard error",
+		edits: []edit{{lastWords, "left -= n", "left -= 0"}},
+		without: []edit{
+			{lastWords, "_ = l.pipe.SetReadDeadline(time.Unix(1, 0)) // a pipe has deadlines\n", ""},
+			{lastWords, "case <-time.After(lastWordsWait):", "case <-time.After(time.Hour):"},
+		},
+		pkg: proc, test: "TestStderrOfProcessLeftBehind", limit: 2 * hang,
 	},
 	undo("an old panic is the cause of every death", lastWords, "return code == exitPanic || code == -int(unix.SIGABRT)", "return code != 0", "TestWorkersOldPanic"),
 
