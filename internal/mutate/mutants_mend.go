@@ -77,7 +77,6 @@ var mendMutants = []mutant{
 	undo("a short limit in a busy pool", poolSlot, "soon := 0 < j.timeout && j.timeout < sweepPeriod && j.out == 1", "soon := false", "TestShortTimeLimitInBusyPool"),
 	undo("the end of a call drops what is committed", poolJob, "p.collect(i) // what is committed by now", "", "TestMapKeepsWhatItHas"),
 	undo("the end of a call drops what is delivered", poolJob, "if !j.patient {\n\t\tclose", "if true {\n\t\tclose", "TestMapKeepsWhatItHas"),
-	undo("Progress leaves a For at work", part, "defer func() { <-c.job.over }()", "defer func() { _ = c.job.over }()", "TestLoopPanics"),
 	undo("For counts parts", part, "c.total, c.counts = n, true", "c.total = n", "TestProgress"),
 
 	// What is told.
