@@ -1,18 +1,45 @@
-// Package sync provides locks that work between processes.
+// Package sync provides locks, and all else that processes wait for each other
+// with.
 //
 // Every type here is a plain value that lies in shared memory, usually inside a
-// shm.Array or a struct placed with shm.Place. There are no handles and no init
-// calls: all-zero bytes are a valid, unlocked lock, and fresh shared memory is
-// all zero bytes. Values must not be copied after first use.
+// shm.Array or a struct placed with shm.Place. There are no handles: all-zero
+// bytes are valid, an unlocked lock, an event that is not set, and fresh shared
+// memory is all zero bytes. Where zero cannot serve, as for the number of parties of
+// a [Barrier], Init says it once, and every process may call it. Values must not be
+// copied after first use.
 //
 // The name is deliberate. A [Mutex] here keeps the contract of the standard
 // library's and adds one thing that one never meets: the holder can die. See
 // [ErrOwnerDied]. Files that need both packages import this one as psync; in
 // this module every file does.
 //
-//	type     bytes  std         pthread (PROCESS_SHARED)  Python  when the holder dies
-//	Mutex    8      sync.Mutex  robust mutex              Lock    the next one has it and is told
-//	RMutex   24     -           robust, recursive         RLock   the same, whatever the depth was
+//	type              bytes  std             pthread, process-shared  Python
+//	Mutex             8      sync.Mutex      robust mutex             Lock
+//	RMutex            24     -               robust, recursive        RLock
+//	RWMutex           1024   sync.RWMutex    rwlock, not robust       -
+//	Cond              256    sync.Cond       cond                     Condition
+//	Semaphore         24     -               sem_t                    Semaphore
+//	BoundedSemaphore  512    -               - (System V: SEM_UNDO)   BoundedSemaphore
+//	Event             4      -               -                        Event
+//	Barrier           512    -               barrier                  Barrier
+//	Once              16     sync.Once       - (pthread_once)         -
+//	WaitGroup         512    sync.WaitGroup  -                        -
+//
+// What a death means. Of pthread's only the robust mutexes have an answer, and of
+// Python's none.
+//
+//	Mutex             the next one has it and is told
+//	RMutex            the same, whatever the depth was
+//	RWMutex           a dead reader counts no more; after a dead writer the next writer has
+//	                  it and is told, and a reader is told and does not have it
+//	Cond              a dead waiter's signal goes to another; who waits is told of a dead holder
+//	                  of the lock
+//	Semaphore         the permits that the dead one took are gone
+//	BoundedSemaphore  its permits are free again
+//	Event             nothing is lost
+//	Barrier           it breaks if the dead one was inside or registered: the others are told
+//	Once              the next one runs its function, and is told
+//	WaitGroup         what the dead one had claimed is given back, and waiters are told
 //
 // # How a lock learns of a death
 //
@@ -31,10 +58,10 @@
 //
 // # Goroutines
 //
-// Many goroutines of one process may wait for one lock: one of them sleeps in
+// Many goroutines of one process may wait for one thing: one of them sleeps in
 // the kernel, the others wait in Go, so that they cost no threads. At most 1000
-// threads of a process sleep on different locks; further waiters look at their
-// locks every 10 to 100 ms instead. A lock belongs to the process, as std's
+// threads of a process sleep on different things; further waiters look at theirs
+// every 10 to 100 ms instead. A lock belongs to the process, as std's
 // Mutex does: another goroutine of the same process may unlock it. An [RMutex]
 // belongs to one goroutine.
 //

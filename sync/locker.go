@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// A Locker is a lock whose holder may die: what [Mutex] and [RMutex] have in
-// common.
+// A Locker is a lock whose holder may die: what [Mutex], [RMutex] and, for
+// writing, [RWMutex] have in common. It is a std sync.Locker as well, and so is what
+// [RWMutex.RLocker] returns: what takes one of those, as std's Cond does, takes ours.
 type Locker interface {
 	sync.Locker
 
@@ -27,4 +28,5 @@ type Locker interface {
 var (
 	_ Locker = (*Mutex)(nil)
 	_ Locker = (*RMutex)(nil)
+	_ Locker = (*RWMutex)(nil)
 )

@@ -231,8 +231,6 @@ type readLocker struct{ rw *RWMutex }
 func (l readLocker) Lock()   { l.rw.RLock() }
 func (l readLocker) Unlock() { l.rw.RUnlock() }
 
-var _ Locker = (*RWMutex)(nil)
-
 // writing reports whether process me has rw for writing, when the word is w. It
 // may have the word for another reason, but then nothing is dirty, unless it
 // tells of the mark.

@@ -23,7 +23,7 @@ var mendMutants = []mutant{
 	undo("who cannot be heard lives on", proc+"/process.go", "p.name, p.pid, err)\n\t\t\t}\n\t\t\tp.Kill()\n", "p.name, p.pid, err)\n\t\t\t}\n", "TestResultThatCannotBeReceived"),
 	undo("the logger is told under the lock", poolWorker, "if p.o.Logger != nil {", "p.mu.Lock()\n\tdefer p.mu.Unlock()\n\tif p.o.Logger != nil {", "TestLoggerAsksThePool"),
 	undo("refused workers end a pool that has others", poolWorker, "return w.proc != nil && w.ready }", "return false }", "TestWorkersThatAreRefused"),
-	undo("a task's death counts as none's", poolWorker, "tasks == w.tasks && !hadTask && ", "tasks == w.tasks && ", "TestInputsThatCrashWorkers"),
+	undo("a task's death counts as none's", poolWorker, "w.tasks == w.before && !hadTask && ", "w.tasks == w.before && ", "TestInputsThatCrashWorkers"),
 	undo("status 0 is no death", poolWorker, "expected = !hadTask && (died.Code == 0 || w.leaving)", "expected = died.Code == 0 || w.leaving", "TestInputsThatCrashWorkers"),
 	undo("an early death is the initialiser's", poolWorker, "if !w.entered {", "if false {", "TestWorkersThatDieEarly"),
 	undo("who was dismissed may stay", poolWorker, "w.pool.board.Dismiss(w.index)\n\t\tw.hurryLater()", "w.pool.board.Dismiss(w.index)", "TestCloseWhenWorkersDoNotLeave"),
