@@ -37,6 +37,8 @@ var subjects = []struct {
 	{"contend", contendSubject},
 	{"fair", fairSubject},
 	{"recover", recoverSubject},
+	{"primitive", primitiveSubject},
+	{"together", togetherSubject},
 	{"array", arraySubject},
 	{"square", squareSubject},
 	{"start", startSubject},

@@ -21,6 +21,8 @@ var builds = map[string][]string{
 	"lock":      {"-O2", "c/lock.c"},
 	"contend":   {"-O2", "c/contend.c"},
 	"recover":   {"-O2", "c/recover.c"},
+	"primitive": {"-O2", "c/primitive.c"},
+	"together":  {"-O2", "c/together.c"},
 	"square-O2": {"-O2", "c/square.c"},
 	"square-O3": {"-O3", "c/square.c"},
 	"start":     {"-O2", "-static", "c/start.c"},
