@@ -44,6 +44,10 @@ race: ## run all tests under the race detector
 progress: ## test the bars on a terminal, which are a module of their own
 	cd progress && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+.PHONY: exercises
+exercises: ## show which exercises of docs/course pass (CHECK=-check: as handed out they fail, their solutions pass)
+	cd docs/course/exercises && $(GO) run . $(CHECK)
+
 .PHONY: crash
 crash: ## kill processes at every probe point and see the others go on
 	$(GOTEST) -tags crash $(CRASH)
@@ -81,6 +85,7 @@ lint: bin/golangci-lint ## vet, house rules, golangci-lint, go.mod is tidy
 	cd verify && ../bin/golangci-lint run -c ../.golangci.yml
 	cd bench && ../bin/golangci-lint run -c ../.golangci.yml
 	cd progress && ../bin/golangci-lint run -c ../.golangci.yml
+	cd docs/course/exercises && ../../../bin/golangci-lint run -c ../../../.golangci.yml . ./solutions/...
 	$(GO) mod tidy -diff
 
 bin/golangci-lint: tools/go.mod tools/go.sum

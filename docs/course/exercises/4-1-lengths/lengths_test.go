@@ -1,0 +1,31 @@
+package lengths
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-multiproc/multiproc/proc"
+)
+
+func TestMain(m *testing.M) {
+	proc.Main()
+	m.Run()
+}
+
+func TestLengths(t *testing.T) {
+	pool, err := proc.NewPool(t.Context(), &proc.PoolOptions{Workers: 2})
+	require.NoError(t, err)
+	defer pool.Terminate()
+
+	lengths, err := Lengths(t.Context(), pool, []string{"Zürich", "", "Go", "multiprocessing"})
+	require.NoError(t, err)
+	require.Equal(t, []int{6, 0, 2, 15}, lengths)
+	require.NoError(t, pool.Close())
+
+	var tasks uint64
+	for _, w := range pool.Stats().Workers {
+		tasks += w.Tasks
+	}
+	require.EqualValues(t, 4, tasks, "the pool's workers did the work")
+}
