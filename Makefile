@@ -44,6 +44,10 @@ race: ## run all tests under the race detector
 progress: ## test the bars on a terminal, which are a module of their own
 	cd progress && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+.PHONY: course
+course: ## measure for docs/course, and write the figures into its chapters
+	$(GO) run ./internal/course docs/course/*.md
+
 .PHONY: exercises
 exercises: ## show which exercises of docs/course pass (CHECK=-check: as handed out they fail, their solutions pass)
 	cd docs/course/exercises && $(GO) run . $(CHECK)

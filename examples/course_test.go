@@ -36,3 +36,23 @@ func TestCourseShowsWhatThereIs(t *testing.T) {
 		}
 	}
 }
+
+// What was measured was printed by the command that stands above it: apart from the
+// figures it is what CI sees of a quick run. make course writes it anew.
+func TestCourseShowsWhatWasMeasured(t *testing.T) {
+	measured := regexp.MustCompile(`(?s)<!-- measured: go run ./examples/(\w+) -->\n(.*?)<!-- end -->`)
+	chapters, err := filepath.Glob("../docs/course/*.md")
+	require.NoError(t, err)
+	found := 0
+	for _, chapter := range chapters {
+		text, err := os.ReadFile(chapter)
+		require.NoError(t, err)
+		for _, m := range measured.FindAllStringSubmatch(string(text), -1) {
+			want, err := os.ReadFile(filepath.Join(m[1], "quick.txt"))
+			require.NoError(t, err)
+			require.Equal(t, string(shape(want)), string(shape([]byte(m[2]))), chapter)
+			found++
+		}
+	}
+	require.Positive(t, found)
+}

@@ -1,7 +1,8 @@
 // Package examples_test runs each example as a user does, and compares what it
 // prints with output.txt beside it, or with unordered.txt, whose lines may come
-// in any order. Its standard error is empty, or what the regular expression in
-// stderr.txt says.
+// in any order. A program that measures is run with -quick, and the figures do not
+// matter: quick.txt has # for each. Standard error is empty, or what the regular
+// expression in stderr.txt says.
 package examples_test
 
 import (
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -50,7 +52,7 @@ func TestExamples(t *testing.T) {
 					if how.static {
 						requireStatic(t, program)
 					}
-					requireOutput(t, filepath.Base(program), exec.Command(program))
+					requireOutput(t, filepath.Base(program), exec.Command(program, arguments(t, filepath.Base(program))...))
 				})
 			}
 		})
@@ -81,6 +83,17 @@ func requireStatic(t *testing.T, bin string) {
 	require.False(t, slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }), "not static")
 }
 
+// arguments returns those that an example is run with here.
+func arguments(t *testing.T, example string) []string {
+	t.Helper()
+	_, err := os.Stat(filepath.Join(example, "quick.txt"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	require.NoError(t, err)
+	return []string{"-quick"}
+}
+
 func requireOutput(t *testing.T, example string, cmd *exec.Cmd) {
 	t.Helper()
 	var stderr bytes.Buffer
@@ -94,13 +107,27 @@ func requireOutput(t *testing.T, example string, cmd *exec.Cmd) {
 		require.NoError(t, err)
 		require.Regexp(t, strings.TrimSpace(string(want)), stderr.String())
 	}
-	want, err = os.ReadFile(filepath.Join(example, "output.txt"))
-	if errors.Is(err, fs.ErrNotExist) {
-		want, err = os.ReadFile(filepath.Join(example, "unordered.txt"))
-		want, got = sorted(want), sorted(got)
+	for name, form := range map[string]func([]byte) []byte{"output.txt": bytes.Clone, "unordered.txt": sorted, "quick.txt": shape} {
+		want, err := os.ReadFile(filepath.Join(example, name))
+		if !errors.Is(err, fs.ErrNotExist) {
+			require.NoError(t, err)
+			require.Equal(t, string(form(want)), string(form(got)))
+			return
+		}
 	}
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got))
+	require.Fail(t, "there is nothing to compare the output with")
+}
+
+var (
+	figure  = regexp.MustCompile(`\d+(\.\d+)?( (ns|µs|ms|s)\b)?`)
+	width   = regexp.MustCompile(` +|-+`)
+	origins = regexp.MustCompile(`(?m)^(Measured on|A quick run:) .*\n`)
+)
+
+// shape is a text without its figures, and without what comes from their width.
+func shape(text []byte) []byte {
+	text = figure.ReplaceAll(origins.ReplaceAll(text, nil), []byte("#"))
+	return width.ReplaceAllFunc(text, func(run []byte) []byte { return run[:1] })
 }
 
 func sorted(text []byte) []byte {

@@ -16,7 +16,7 @@ const modulePath = "github.com/go-multiproc/multiproc/"
 // look up. A name that ends in a slash means all packages below it.
 var layers = [][]string{
 	{"internal/barrier", "internal/check", "internal/conformance", "internal/futex", "internal/inherit", "internal/lint", "internal/machine", "internal/memfd", "internal/mutate", "internal/pause", "internal/plain", "internal/probe", proctest},
-	{"internal/roster", "internal/spin", "internal/verification", "internal/wire"},
+	{"internal/course", "internal/measure", "internal/roster", "internal/spin", "internal/verification", "internal/wire"},
 	{"internal/await"},
 	{"internal/chunk", "sync"},
 	{"shm"},
