@@ -1,9 +1,13 @@
 package examples_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,8 +19,8 @@ import (
 var block = regexp.MustCompile("(?ms)(?:^<!-- (\\S+) -->\n)?^```(\\w+)\n(.*?)^```$")
 
 // The course shows programs and outputs as they are: a block of Go or text stands
-// word for word in the file that it names. Blocks of other kinds are commands, and
-// what was recorded once.
+// word for word in the file that it names, as does one of Python. Blocks of other
+// kinds are commands, and what was recorded once.
 func TestCourseShowsWhatThereIs(t *testing.T) {
 	chapters, err := filepath.Glob("../docs/course/*.md")
 	require.NoError(t, err)
@@ -26,7 +30,7 @@ func TestCourseShowsWhatThereIs(t *testing.T) {
 		require.NoError(t, err)
 		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
 			source, language, shown := m[1], m[2], m[3]
-			if language != "go" && language != "text" {
+			if !slices.Contains([]string{"go", "text", "python"}, language) {
 				continue
 			}
 			require.NotEmpty(t, source, "%s does not say where this comes from:\n%s", chapter, shown)
@@ -55,4 +59,57 @@ func TestCourseShowsWhatWasMeasured(t *testing.T) {
 		}
 	}
 	require.Positive(t, found)
+}
+
+// The page for people who come from Python has each public name of the two packages,
+// and names nothing of ours that does not exist.
+func TestCourseHasPythonsNames(t *testing.T) {
+	page, err := os.ReadFile("../docs/course/python.md")
+	require.NoError(t, err)
+	names, err := os.ReadFile("python/names.txt")
+	require.NoError(t, err)
+	for name := range strings.FieldsSeq(string(names)) {
+		require.True(t, strings.Contains(string(page), "`"+name+"`"), "there is no %s", name)
+	}
+	ours := map[string]map[string]bool{"proc": exported(t, "proc"), "shm": exported(t, "shm"), "psync": exported(t, "sync")}
+	for _, m := range regexp.MustCompile("\\b(proc|shm|psync)\\.([A-Z]\\w*)").FindAllStringSubmatch(string(page), -1) {
+		require.True(t, ours[m[1]][m[2]], "%s does not exist", m[0])
+	}
+}
+
+// exported returns the names that a package of this module declares at its top.
+func exported(t *testing.T, pkg string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob("../" + pkg + "/*.go")
+	require.NoError(t, err)
+	names := map[string]bool{}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		for _, decl := range f.Decls {
+			for _, name := range declared(decl) {
+				names[name.Name] = true
+			}
+		}
+	}
+	return names
+}
+
+func declared(decl ast.Decl) (names []*ast.Ident) {
+	switch d := decl.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			names = append(names, d.Name)
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				names = append(names, s.Name)
+			case *ast.ValueSpec:
+				names = append(names, s.Names...)
+			}
+		}
+	}
+	return names
 }
