@@ -1,5 +1,5 @@
-// Order: four processes each print a number, and the lines come in order, in two
-// ways: by waiting for each process, and by a lock.
+// Order: four processes each print a number, and the lines come in order, in three
+// ways: by waiting for each process, by a lock, and by a barrier.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
+	psync "github.com/go-multiproc/multiproc/sync"
 )
 
 const n = 4
@@ -21,6 +22,8 @@ func main() {
 	check(inTurn(ctx))
 	fmt.Println("lock")
 	check(byTicket(ctx))
+	fmt.Println("barrier")
+	check(inRounds(ctx))
 }
 
 var show = proc.RegisterTask("show", func(_ context.Context, num int) error {
@@ -63,6 +66,49 @@ func byTicket(ctx context.Context) error {
 	var processes []*proc.Process
 	for range n {
 		p, err := draw.Start(ctx, next, nil)
+		if err != nil {
+			return err
+		}
+		processes = append(processes, p.Process)
+	}
+	return join(ctx, processes)
+}
+
+// A Player is what a process is given: its number, and where it meets the others.
+type Player struct {
+	Num     int
+	Barrier *shm.Value[psync.Barrier]
+}
+
+// play goes through all rounds, and prints in its own. No round begins before all have
+// finished the one before it.
+var play = proc.RegisterTask("play", func(ctx context.Context, p Player) error {
+	for round := range n {
+		if round == p.Num {
+			if _, err := fmt.Printf(" %s, num: %d\n", proc.Current().Name, p.Num); err != nil {
+				return err
+			}
+		}
+		if _, err := p.Barrier.Ptr().Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
+// inRounds starts all processes at once. They go through n rounds together.
+func inRounds(ctx context.Context) error {
+	barrier, err := shm.NewValue(psync.Barrier{}, &shm.Options{NoLock: true})
+	if err != nil {
+		return err
+	}
+	defer barrier.Close()
+	if err := barrier.Ptr().Init(n); err != nil {
+		return err
+	}
+	var processes []*proc.Process
+	for num := range n {
+		p, err := play.Start(ctx, Player{num, barrier}, nil)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/go-multiproc/multiproc/internal/measure"
 	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
+	psync "github.com/go-multiproc/multiproc/sync"
 )
 
 // counts are the numbers of workers.
@@ -96,16 +97,16 @@ func compute(steps int) {
 type Share struct {
 	Job     job
 	Workers int
-	There   *shm.Array[int64] // one element: how many are there
+	There   *shm.Value[psync.Barrier]
 	Number  *shm.Value[int64]
 }
 
 // A Span is when a process began and ended, on the clock that all processes share.
 type Span struct{ Begin, End int64 }
 
-var work = proc.Register("work", func(_ context.Context, s Share) (Span, error) {
-	for shm.Add(s.There, 0, 1); shm.Add(s.There, 0, 0) < int64(s.Workers); {
-		time.Sleep(10 * time.Microsecond)
+var work = proc.Register("work", func(ctx context.Context, s Share) (Span, error) {
+	if _, err := s.There.Ptr().Wait(ctx); err != nil {
+		return Span{}, err
 	}
 	span := Span{Begin: now()}
 	if s.Job.Locked {
@@ -131,11 +132,14 @@ func now() int64 {
 
 // runProcesses does not count the starts: cost does.
 func (j job) runProcesses(ctx context.Context, workers int) (time.Duration, error) {
-	there, err := shm.NewArray[int64](1, &shm.Options{NoLock: true})
+	there, err := shm.NewValue(psync.Barrier{}, &shm.Options{NoLock: true})
 	if err != nil {
 		return 0, err
 	}
 	defer there.Close()
+	if err := there.Ptr().Init(workers); err != nil {
+		return 0, err
+	}
 	number, err := shm.NewValue[int64](0, nil)
 	if err != nil {
 		return 0, err
