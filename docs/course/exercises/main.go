@@ -115,7 +115,7 @@ var verdict = regexp.MustCompile(`(?m)^(ok|FAIL)\s+\S+/(\d+-\d+-\w+)\s+(\S+)`)
 
 // test runs the tests of all exercises and returns how each came out.
 func test(flags ...string) (outcomes map[string]string, err error) {
-	args := append([]string{"test", "-timeout=30s"}, flags...)
+	args := append([]string{"test", "-timeout=1m"}, flags...)
 	out, err := exec.Command("go", append(args, "./...")...).CombinedOutput()
 	outcomes = map[string]string{}
 	for _, m := range verdict.FindAllStringSubmatch(string(out), -1) {
