@@ -102,7 +102,7 @@ func parked(n int, onThreads bool) (each int, err error) {
 	after, err := private("self")
 	close(measured)
 	gone.Wait()
-	return (after - before) / n, err
+	return max(0, after-before) / n, err // other memory may have been given back meanwhile
 }
 
 // private returns how many bytes of memory are in use by one process alone.
