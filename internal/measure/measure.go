@@ -129,6 +129,6 @@ func Origin(ctx context.Context, quick bool) string {
 		return "A quick run: its figures say nothing."
 	}
 	m := machine.Describe(ctx)
-	return fmt.Sprintf("Measured on %s: %s, %s, %s, commit %s, load before the run %s.",
-		time.Now().UTC().Format(time.DateOnly), m, m.Kernel, m.Go, m.Commit, m.Load)
+	return fmt.Sprintf("Measured on %s: %s, %s, %s, load before the run %s.",
+		time.Now().UTC().Format(time.DateOnly), m, m.Kernel, m.Go, m.Load)
 }
