@@ -72,7 +72,7 @@ func TestCourseHasPythonsNames(t *testing.T) {
 		require.True(t, strings.Contains(string(page), "`"+name+"`"), "there is no %s", name)
 	}
 	ours := map[string]map[string]bool{"proc": exported(t, "proc"), "shm": exported(t, "shm"), "psync": exported(t, "sync")}
-	for _, m := range regexp.MustCompile("\\b(proc|shm|psync)\\.([A-Z]\\w*)").FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile(`\b(proc|shm|psync)\.([A-Z]\w*)`).FindAllStringSubmatch(string(page), -1) {
 		require.True(t, ours[m[1]][m[2]], "%s does not exist", m[0])
 	}
 }

@@ -50,7 +50,7 @@ func run(checking bool) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(overlay)
+	defer func() { _ = os.Remove(overlay) }()
 	if outcomes, err = test("-overlay", overlay); err != nil {
 		return err
 	}
