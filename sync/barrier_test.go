@@ -351,28 +351,13 @@ func drill(y *yard, rounds, goroutines int) error {
 	return errors.Join(failures...)
 }
 
-// A hesitant context makes its party stop at the gate, where it is about to wait.
-type hesitant struct {
-	context.Context
-	once       sync.Once
-	here, goOn chan struct{}
-}
-
-func (c *hesitant) Done() <-chan struct{} {
-	c.once.Do(func() {
-		close(c.here)
-		<-c.goOn
-	})
-	return c.Context.Done()
-}
-
 // Who is slow to learn that its round is over does not wait for another goroutine
 // of its process that sleeps in the next round already. That one may wait for it.
 func TestBarrierSlowAtTheGate(t *testing.T) {
 	proctest.NoLeaks(t)
 	y, file := fenced(t, 2)
 	b := &y.Barrier
-	slow := &hesitant{Context: t.Context(), here: make(chan struct{}), goOn: make(chan struct{})}
+	slow := newHesitant(t)
 	wait := func(ctx context.Context) <-chan string {
 		outcome := make(chan string)
 		go func() { outcome <- arrival(b.Wait(ctx)) }()

@@ -44,7 +44,9 @@ import (
 //
 // The count is what a waiter waits for: an event that was set and cleared again
 // before the waiter looked has another one. A goroutine takes its c before it
-// comes to the gate, so all who waited when the event was set return true.
+// comes to the gate, and there is a gate for each c: who is slow to come to its
+// gate does not stand behind one who waits for a later Set already. So all who
+// waited when the event was set return true.
 //
 // Why Set of a set event is a CAS all the same, of the word to itself: who sets
 // writes its data first, and who was woken clears the event before it reads. If
@@ -147,7 +149,7 @@ func (e *Event) waitSlow(ctx context.Context, first uint32) bool {
 	if eventBudget.Until(happened) {
 		return true
 	}
-	gate, err := enterGate(ctx, &e.word)
+	gate, err := enterRound(ctx, &e.word, first/eventCount)
 	if err != nil {
 		return happened()
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	psync "github.com/go-multiproc/multiproc/sync"
 )
@@ -110,8 +111,8 @@ func TestEvent(t *testing.T) {
 	require.False(t, e.IsSet())
 }
 
-// Set and cleared at once: all who waited have been let through, those who slept
-// as well as those who stood behind them at the gate.
+// Set and cleared before anybody can look, by hand for that: all who waited have been
+// let through, those who slept as well as those who stood behind them at the gate.
 func TestEventSetAndClearedFast(t *testing.T) {
 	proctest.NoLeaks(t)
 	s, file := stage[eventScene](t)
@@ -128,8 +129,9 @@ func TestEventSetAndClearedFast(t *testing.T) {
 	}
 	awaitAtGate(goroutines - 1)
 	awaitTrueSleeper(t, os.Getpid())
-	s.Event.Set()
-	s.Event.Clear()
+	word := eventWord(&s.Event)
+	word.Store(word.Load()&^3 + 1<<2)
+	futex.Wake(word, futex.All)
 	for range goroutines {
 		require.True(t, await(t, "a goroutine", outcomes))
 	}
@@ -142,24 +144,49 @@ func TestEventSetAndClearedFast(t *testing.T) {
 // awaitAtGate returns when n goroutines of this process wait at a gate.
 func awaitAtGate(n int) {
 	stacks := make([]byte, 1<<20)
-	for bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte("sync.enterGate(")) < n {
+	for bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte("sync.enterRound(")) < n {
 		runtime.Gosched()
 	}
 }
 
+// Who waited when the event was set goes on, however slow it is to come to the
+// gate: not even another goroutine of its process that sleeps already, until the
+// event is set once more, holds it up.
+func TestEventSlowAtTheGate(t *testing.T) {
+	s, _ := stage[eventScene](t)
+	wait := func(ctx context.Context) <-chan bool {
+		outcome := make(chan bool)
+		go func() { outcome <- s.Event.Wait(ctx) }()
+		return outcome
+	}
+	slow := newHesitant(t)
+	first := wait(slow)
+	await(t, "the gate", slow.here)
+	s.Event.Set()
+	s.Event.Clear()
+	next := wait(t.Context())
+	awaitTrueSleeper(t, os.Getpid())
+	close(slow.goOn)
+	require.True(t, await(t, "who was slow", first))
+	s.Event.Set()
+	require.True(t, await(t, "the next one", next))
+}
+
 // "Event waiter killed, then set()" hangs in CPython: set waits for an answer of
-// the dead. Here it asks nobody, and the living waiter goes on.
+// the dead. Here it asks nobody, and the living waiters go on.
 func TestEventWaiterKilledThenSet(t *testing.T) {
 	proctest.NoLeaks(t)
 	s, file := stage[eventScene](t)
-	victim, survivor := eventPlayer.Start(t, []*os.File{file}), eventPlayer.Start(t, []*os.File{file})
-	for _, p := range []*proctest.Proc{victim, survivor} {
-		p.Tell(t, "wait")
-		awaitTrueSleeper(t, p.Pid())
+	players := make([]*proctest.Proc, 3)
+	for i := range players {
+		players[i] = eventPlayer.Start(t, []*os.File{file})
+		players[i].Tell(t, "wait")
+		awaitTrueSleeper(t, players[i].Pid())
 	}
-	victim.Kill(t)
+	players[0].Kill(t)
 	s.Event.Set()
-	survivor.Expect(t, "true")
+	players[1].Expect(t, "true")
+	players[2].Expect(t, "true")
 	require.True(t, s.Event.Wait(t.Context()))
 }
 

@@ -1,7 +1,9 @@
 package sync_test
 
 import (
+	"context"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,4 +40,23 @@ func TestGatePerLock(t *testing.T) {
 	require.Equal(t, first.Pid(), pid)
 	do(t, first, "unlock")
 	await(t, "who waits for the first lock", one)
+}
+
+// A hesitant context makes its goroutine stop at a gate, where it is about to wait.
+type hesitant struct {
+	context.Context
+	once       sync.Once
+	here, goOn chan struct{}
+}
+
+func newHesitant(t *testing.T) *hesitant {
+	return &hesitant{Context: t.Context(), here: make(chan struct{}), goOn: make(chan struct{})}
+}
+
+func (c *hesitant) Done() <-chan struct{} {
+	c.once.Do(func() {
+		close(c.here)
+		<-c.goOn
+	})
+	return c.Context.Done()
 }

@@ -56,6 +56,8 @@ import (
 //     the sleep ends as it begins.
 //   - W goes after the wake: if the waker dies between, others are woken for
 //     nothing, once.
+//   - In a process each round has its own gate: who is slow to come to it, and whose
+//     round is over meanwhile, does not stand behind one who waits for the next.
 //   - A cell is voided after the fence, so what the dead wrote is at rest when
 //     waiters go on.
 const (

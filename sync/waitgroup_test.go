@@ -541,3 +541,26 @@ func BenchmarkStdWaitGroup(b *testing.B) {
 		g.Wait()
 	}
 }
+
+// Who waits for a round that is over goes on, however slow it is to come to the
+// gate: it does not stand behind another goroutine that waits for the next round.
+func TestWaitGroupSlowAtTheGate(t *testing.T) {
+	s, _ := stage[groupScene](t)
+	wait := func(ctx context.Context) <-chan error {
+		outcome := make(chan error)
+		go func() { outcome <- s.Group.WaitContext(ctx) }()
+		return outcome
+	}
+	s.Group.Add(1)
+	slow := newHesitant(t)
+	first := wait(slow)
+	await(t, "the gate", slow.here)
+	s.Group.Done()
+	s.Group.Add(1)
+	next := wait(t.Context())
+	awaitTrueSleeper(t, os.Getpid())
+	close(slow.goOn)
+	require.NoError(t, await(t, "who was slow", first))
+	s.Group.Done()
+	require.NoError(t, await(t, "the next round", next))
+}

@@ -45,7 +45,7 @@ func (w *WaitGroup) WaitContext(ctx context.Context) error {
 	if groupBudget.Until(over) {
 		return w.outcome()
 	}
-	gate, err := enterGate(ctx, &w.seq)
+	gate, err := enterRound(ctx, &w.seq, uint32(first))
 	if err != nil {
 		if over() {
 			return w.outcome()

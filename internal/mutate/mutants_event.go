@@ -17,7 +17,7 @@ var eventMutants = []mutant{
 		name:    "Event: Set wakes one",
 		edits:   []edit{{syncEvent, "futex.Wake(&e.word, futex.All)", "futex.Wake(&e.word, 1)"}},
 		without: eventForever,
-		pkg:     "sync", test: "TestEventSetAndClearedFast", limit: hang,
+		pkg:     "sync", test: "TestEventWaiterKilledThenSet", limit: hang,
 	},
 	{
 		name:  "Event: a waiter goes by set alone",
@@ -28,6 +28,11 @@ var eventMutants = []mutant{
 		name:  "Event: a waiter begins behind the gate",
 		edits: []edit{{syncEvent, "defer gate.leave()\n", "defer gate.leave()\n\tfirst = e.word.Load()\n"}},
 		pkg:   "sync", test: "TestEventSetAndClearedFast", limit: hang,
+	},
+	{
+		name:  "Event: who waits for the next Set holds up who was slow at the gate",
+		edits: []edit{{syncEvent, "enterRound(ctx, &e.word, first/eventCount)", "enterGate(ctx, &e.word)"}},
+		pkg:   "sync", test: "TestEventSlowAtTheGate", limit: hang,
 	},
 	{
 		name:    "Event: a waiter does not announce itself",

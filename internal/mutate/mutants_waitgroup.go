@@ -76,4 +76,9 @@ var waitGroupMutants = []mutant{
 		edits: []edit{{groupChange, "next += groupRound", "next += 0"}},
 		pkg:   "sync", test: "TestWaitGroupReusedAtOnce", limit: hang,
 	},
+	{
+		name:  "WaitGroup: a round holds up the one before at the gate",
+		edits: []edit{{groupWait, "enterRound(ctx, &w.seq, uint32(first))", "enterGate(ctx, &w.seq)"}},
+		pkg:   "sync", test: "TestWaitGroupSlowAtTheGate", limit: hang,
+	},
 }
