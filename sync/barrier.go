@@ -61,7 +61,7 @@ var ErrBroken = errors.New("psync: the barrier is broken")
 //	        303  a dead member: 307
 //	        304  CAS w -> arrived + 1; the old one is the index.  The last, without an
 //	             action: the same CAS makes it the next generation, filling; 308
-//	             With one: acting, no party inside
+//	             With one: acting, no party inside.  Before, a cut of long ago: cut = 0
 //	        305  not the last: no W: set it.  Fence the dead owners of cells.  Sleep while state and
 //	             members are as seen, and the other owners live.  A dead member, or the context ended: 307
 //	             Another generation: it was cut ? ErrBroken : done.  Broken: ErrBroken
@@ -84,7 +84,8 @@ var ErrBroken = errors.New("psync: the barrier is broken")
 // a cell already is watched already, so later rounds cost nothing.
 //
 // Why cut: who sleeps through a break and the Reset that follows finds just
-// another generation. Reset therefore notes which one it ended, before it ends it.
+// another generation. Reset therefore notes which one it ended, before it ends it. The
+// note is taken away before its generation comes again, after 2^29 rounds.
 //
 // The bound of the sleep is for a wake that was lost with somebody who is no
 // member, as a process that called Abort. See docs/protocol.md and docs/specs.
@@ -237,11 +238,13 @@ func (b *Barrier) Reset() {
 	g := b.mustUse().generation()
 	b.fail(g)
 	w := b.load().with(g, statusBroken)
-	cut := b.cut.Load()
 	b.bury(w)
 	probe.At(probe.Bar309)
-	if b.load() == w {
-		b.cut.CompareAndSwap(cut, uint32(w)) // fails only if another Reset has done it
+	for {
+		cut := b.cut.Load() // before the state: a slow Reset puts nothing in the place of a later one's
+		if b.load() != w || b.cut.CompareAndSwap(cut, uint32(w)) {
+			break
+		}
 	}
 	b.change(w, w.next()) // fails only if another Reset has done it, or the round was completed before all this
 }

@@ -457,6 +457,20 @@ func TestBarrierDamaged(t *testing.T) {
 	})
 }
 
+// A generation comes again after 2^29 rounds. If it was cut the first time, it is
+// complete all the same.
+func TestBarrierGenerationComesAgain(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 2)
+	procs := parties(t, file, 2)
+	y.Barrier.Reset()
+	barrierStateOf(&y.Barrier).Store(2<<48 | (1<<29-1)<<3)
+	for range 3 {
+		tellAll(t, procs, "wait")
+		indexes(t, procs)
+	}
+}
+
 // What the barrier orders is no race: the detector knows nothing of shared memory.
 func TestBarrierNoFalseRace(t *testing.T) {
 	y, _ := fenced(t, 2)

@@ -41,6 +41,7 @@ func (b *Barrier) arrive(ctx context.Context, me roster.ID, acts bool) (barrierS
 		}
 		next := w + 1<<arrivedShift
 		if next.arrived() == w.parties() {
+			b.forgetCut()
 			if next = w.next(); acts {
 				next = w.with(w.generation(), statusActing) | w&barrierW
 			}
@@ -120,6 +121,19 @@ func (b *Barrier) outcome(g uint32) error {
 	}
 	return nil
 }
+
+// forgetCut takes the note of a Reset away that is so old that its generation
+// will soon come again, and would then be taken for cut. The state is loaded after the
+// note, so its generation is no earlier one.
+func (b *Barrier) forgetCut() {
+	cut := b.cut.Load()
+	if cut != 0 && since(cut>>generationShift, b.load().generation()) > generationMask-cutMargin {
+		b.cut.CompareAndSwap(cut, 0)
+	}
+}
+
+// cutMargin is how many rounds before its generation comes again a cut is forgotten.
+const cutMargin = 1 << 20
 
 // since returns how many generations after g the later one is.
 func since(g, later uint32) uint32 { return (later - g) & generationMask }

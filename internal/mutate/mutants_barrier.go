@@ -81,6 +81,11 @@ var barrierMutants = []mutant{
 		pkg:   "sync", test: "TestBarrierStoppedDuringReset",
 	},
 	{
+		name:  "Barrier: a cut is remembered for ever",
+		edits: []edit{{barrierRound, "\t\t\tb.forgetCut()\n", ""}},
+		pkg:   "sync", test: "TestBarrierGenerationComesAgain",
+	},
+	{
 		name:  "Barrier: a break of the round that comes after",
 		edits: []edit{{barrierRound, "if w.over(g) {\n\t\t\treturn false", "if w.status() == statusBroken {\n\t\t\treturn false"}},
 		pkg:   "sync", tags: "crash", test: "TestBarrierStopAtEachStep/bar307/wait-cancel", limit: hang,
