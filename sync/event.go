@@ -17,9 +17,9 @@ import (
 //
 // Nobody owns an event, so no death leaves anything behind: a killed waiter is
 // forgotten, and an event is as set as it was. A process that is killed within
-// Set has set the event or has not. If it dies before it wakes the sleepers, they
-// find out by themselves, after 100 ms at first; a sleeper that has waited for
-// long looks ever more rarely, after 2 s at most.
+// Set has set the event or has not. If it dies before it wakes the sleepers, the next
+// Set or Clear does, or they find out by themselves, after 100 ms at first; a sleeper
+// that has waited for long looks ever more rarely, after 2 s at most.
 //
 // Layout, version 1, 4 bytes, the processor's byte order:
 //
@@ -29,7 +29,7 @@ import (
 // The word:
 //
 //	31..2  count  of changes from clear to set, modulo 2^30
-//	1      W      somebody may sleep; never together with set
+//	1      W      somebody may sleep; with set: somebody may have to be woken
 //	0      set
 //
 // The steps, with the numbers of the probe points:
@@ -38,9 +38,11 @@ import (
 //	       292  w = word: set, or another count than c: true
 //	       293  no W: CAS w -> w | W, else 292
 //	       294  sleep while word == w|W and not cancelled; 292
-//	Set    295  CAS {c, W, clear} -> {c+1, no W, set};  or {c, set} -> the same
-//	       296  W was there: wake all
-//	Clear  297  CAS {c, set} -> {c, clear}
+//	Set    295  CAS {c, W, clear} -> {c+1, W, set};  or {c, W, set} -> the same
+//	       296  W: wake all
+//	       297  CAS {c+1, W, set} -> no W;  failed: others have done it
+//	Clear  296  W and set: wake all
+//	       298  CAS {c, set} -> {c, no W, clear}
 //
 // The count is what a waiter waits for: an event that was set and cleared again
 // before the waiter looked has another one. A goroutine takes its c before it
@@ -53,6 +55,9 @@ import (
 // Set only looked, the processor could look before the data has left it, see the
 // event still set, and leave; the other one would then clear the event, and read
 // the old data. With the CAS one of the two comes after the other.
+//
+// Why W goes after the wake: who sets may die between the two, and whoever sets or
+// clears the event next then wakes in its place.
 type Event struct {
 	_    structs.HostLayout
 	word atomic.Uint32
@@ -79,7 +84,7 @@ func (e *Event) Set() {
 		w := e.word.Load()
 		next := w
 		if w&eventSet == 0 {
-			next = (w+eventCount)&^eventW | eventSet
+			next = (w + eventCount) | eventSet
 		}
 		if probe.Enabled {
 			probe.At(probe.Event295)
@@ -88,21 +93,30 @@ func (e *Event) Set() {
 			continue
 		}
 		if w&eventW != 0 {
-			probe.At(probe.Event296)
-			futex.Wake(&e.word, futex.All)
+			e.wake()
+			probe.At(probe.Event297)
+			e.word.CompareAndSwap(next, next&^eventW)
 		}
 		return
 	}
+}
+
+func (e *Event) wake() {
+	probe.At(probe.Event296)
+	futex.Wake(&e.word, futex.All)
 }
 
 // Clear clears e. Who waited when e was set goes on all the same.
 func (e *Event) Clear() {
 	for {
 		w := e.word.Load()
-		if probe.Enabled {
-			probe.At(probe.Event297)
+		if w&eventSet != 0 && w&eventW != 0 {
+			e.wake()
 		}
-		if w&eventSet == 0 || e.word.CompareAndSwap(w, w&^eventSet) {
+		if probe.Enabled {
+			probe.At(probe.Event298)
+		}
+		if w&eventSet == 0 || e.word.CompareAndSwap(w, w&^(eventSet|eventW)) {
 			break
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/proctest"
+	psync "github.com/go-multiproc/multiproc/sync"
 )
 
 // An eventPassage brings a victim to one step of an event.
@@ -29,7 +30,8 @@ var eventPassages = []eventPassage{
 	{point: probe.Event294, before: "clear", order: "wait"},
 	{point: probe.Event295, before: "sleeper", order: "set"},
 	{point: probe.Event296, before: "sleeper", order: "set", set: true},
-	{point: probe.Event297, before: "set", order: "clear", set: true},
+	{point: probe.Event297, before: "sleeper", order: "set", set: true},
+	{point: probe.Event298, before: "set", order: "clear", set: true},
 }
 
 func TestEventPassagesAreComplete(t *testing.T) {
@@ -37,7 +39,7 @@ func TestEventPassagesAreComplete(t *testing.T) {
 	for _, p := range eventPassages {
 		points = append(points, p.point)
 	}
-	require.ElementsMatch(t, probe.Points(probe.Event291, probe.Event297), points)
+	require.ElementsMatch(t, probe.Points(probe.Event291, probe.Event298), points)
 }
 
 // drive brings a new victim to the step, where sig hits it.
@@ -104,6 +106,21 @@ func TestEventKillAtEachStep(t *testing.T) {
 		}
 	})
 	proctest.Verified(t, "crash", "Event, killed twice", "%d kills at %d steps", kills, len(eventPassages))
+}
+
+// Who sets is killed before it wakes the sleepers: who sets or clears next wakes them.
+func TestEventSetterKilledBeforeWake(t *testing.T) {
+	for name, next := range map[string]func(*psync.Event){"set": (*psync.Event).Set, "clear": (*psync.Event).Clear} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			s, file := stage[eventScene](t)
+			p := eventPassage{point: probe.Event296, before: "sleeper", order: "set"}
+			victim, sleeper := p.drive(t, s, file, syscall.SIGKILL)
+			require.ErrorContains(t, victim.Wait(t), "killed")
+			next(&s.Event)
+			sleeper.Expect(t, "true")
+		})
+	}
 }
 
 // A process is stopped at each step. Nobody waits for it, and continued it

@@ -47,8 +47,25 @@ var eventMutants = []mutant{
 		pkg:     "sync", test: "TestEventSetOfSetEventPublishes", limit: hang,
 	},
 	{
+		name:    "Event: W goes before the wake",
+		edits:   []edit{{syncEvent, "next = (w + eventCount) | eventSet", "next = (w + eventCount)&^eventW | eventSet"}},
+		without: eventForever,
+		pkg:     "sync", tags: "crash", test: "TestEventSetterKilledBeforeWake", limit: hang,
+	},
+	{
+		name:    "Event: Clear leaves the sleepers of a dead setter",
+		edits:   []edit{{syncEvent, "if w&eventSet != 0 && w&eventW != 0 {", "if w&eventSet != 0 && w == 0 {"}},
+		without: eventForever,
+		pkg:     "sync", tags: "crash", test: "TestEventSetterKilledBeforeWake", limit: hang,
+	},
+	{
+		name:  "Event: W stays after the wake",
+		edits: []edit{{syncEvent, "e.word.CompareAndSwap(next, next&^eventW)", "_ = next"}},
+		pkg:   "sync", test: "TestEventAsksNothing",
+	},
+	{
 		name:  "Event: Set always wakes",
-		edits: []edit{{syncEvent, "if w&eventW != 0 {\n\t\t\tprobe", "if w&eventW != 0 || true {\n\t\t\tprobe"}},
+		edits: []edit{{syncEvent, "if w&eventW != 0 {\n\t\t\te.wake", "if w&eventW != 0 || true {\n\t\t\te.wake"}},
 		pkg:   "sync", test: "TestEventAsksNothing",
 	},
 }

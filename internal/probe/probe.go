@@ -200,7 +200,8 @@ const (
 	Event294 // sleep
 	Event295 // CAS clear -> set
 	Event296 // wake
-	Event297 // CAS set -> clear
+	Event297 // CAS away W
+	Event298 // CAS set -> clear
 
 	// Meeting at a barrier.
 	Bar301 // look at the state
@@ -266,6 +267,7 @@ var names = [end]string{
 	"cond 271", "cond 272", "cond 273", "cond 274", "cond 275", "cond 276", "cond 277",
 	"cond 278", "cond 279", "cond 280", "cond 281", "cond 282", "cond 283", "cond 284",
 	"event 291", "event 292", "event 293", "event 294", "event 295", "event 296", "event 297",
+	"event 298",
 	"bar 301", "bar 302", "bar 303", "bar 304", "bar 305", "bar 306", "bar 307", "bar 308", "bar 309",
 	"once 321", "once 322", "once 323", "once 324", "once 325", "once 326",
 	"wg 331", "wg 332", "wg 333", "wg 334", "wg 335", "wg 336", "wg 337", "wg 338",
