@@ -14,23 +14,25 @@ import (
 
 // A Source is something that [Wait] can wait for: a [*Process] until it has
 // ended, a [*Conn] until there is something to receive, a [*Listener] until
-// there is somebody to accept, what [Readable] makes of a file or socket, and
-// the queues and pipes of package shm until there is something to get. They are
-// ready when a call would not wait, be it that it would fail.
+// there is somebody to accept, what [Readable] makes of a file or socket, the
+// queues and pipes of package shm until there is something to get, and an Event
+// of package sync until it is set. They are ready when a call would not wait, be
+// it that it would fail.
 type Source = await.Source
 
 // Wait returns as soon as at least one of the sources is ready, with all that
 // are, in their order: Python's connection.wait. It does not take anything from
 // them; another goroutine or process may do so before the caller does. Of a
-// long message only the beginning may have come.
+// long message only the beginning may have come. An event that was set and
+// cleared again before Wait looked is not ready.
 //
 // If ctx ends first, Wait returns the context's error; a ctx that has ended
 // before makes it look once. Without a source it waits for that. A connection or
 // listener that is closed here meanwhile is ready, and so is a queue that
 // anybody closes. So is the end of a pipe that was sent to another process, when it
 // has arrived there. A source that is nil is an error. The end of a pipe, a queue
-// that is to be detached, and what Readable was given must not be closed here while
-// they are waited for.
+// that is to be detached, the memory of an event, and what Readable was given must
+// not be closed here while they are waited for.
 func Wait(ctx context.Context, sources ...Source) ([]Source, error) {
 	for i, s := range sources {
 		if v := reflect.ValueOf(s); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {

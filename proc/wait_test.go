@@ -18,6 +18,7 @@ import (
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
+	psync "github.com/go-multiproc/multiproc/sync"
 )
 
 // A numbered message names the process that sent it.
@@ -398,3 +399,50 @@ func TestWaitForAllKinds(t *testing.T) {
 	require.NoError(t, queue.Detach())
 	require.NoError(t, pipe.Close())
 }
+
+// Bells are two events in shared memory.
+type bells struct{ Order, Answer psync.Event }
+
+// ringer answers each order.
+var ringer = proc.RegisterTask("ringer", func(ctx context.Context, s *shm.Segment) error {
+	b, err := shm.Place[bells](s, 0)
+	if err != nil {
+		return err
+	}
+	for b.Order.Wait(ctx) {
+		b.Order.Clear()
+		b.Answer.Set()
+	}
+	return ctx.Err()
+})
+
+// An event and a process are waited for together: for an answer, or for the death of
+// the one that was to give it.
+func TestWaitForEvent(t *testing.T) {
+	proctest.NoLeaks(t)
+	s, err := shm.Create("bells", 64)
+	require.NoError(t, err)
+	b, err := shm.Place[bells](s, 0)
+	require.NoError(t, err)
+	p := start(t, ringer, s, nil)
+	_, err = proc.Wait(ended(), &b.Answer, p)
+	require.ErrorIs(t, err, context.Canceled)
+	for range 100 {
+		b.Order.Set()
+		ready, err := proc.Wait(t.Context(), &b.Answer, p)
+		require.NoError(t, err)
+		require.Equal(t, []proc.Source{&b.Answer}, ready)
+		b.Answer.Clear()
+	}
+	b.Answer.Set()
+	b.Answer.Clear()
+	_, err = proc.Wait(ended(), &b.Answer, p)
+	require.ErrorIs(t, err, context.Canceled, "it is clear again")
+	p.Kill()
+	ready, err := proc.Wait(t.Context(), &b.Answer, p)
+	require.NoError(t, err)
+	require.Equal(t, []proc.Source{p}, ready)
+	require.NoError(t, s.Close())
+}
+
+var _ proc.Source = (*psync.Event)(nil)

@@ -21,6 +21,9 @@ import (
 // Set or Clear does, or they find out by themselves, after 100 ms at first; a sleeper
 // that has waited for long looks ever more rarely, after 2 s at most.
 //
+// It can be waited for together with other things, as processes and queues, by
+// Wait of package proc.
+//
 // Layout, version 1, 4 bytes, the processor's byte order:
 //
 //	off size field
@@ -150,6 +153,28 @@ func (e *Event) Wait(ctx context.Context) bool {
 		check.Acquire(&e.word)
 	}
 	return true
+}
+
+// Await is for waiting for several things at once, as package proc does: an event
+// is ready while it is set. Of one that is set and cleared before anybody looked,
+// nothing is known afterwards; Wait would have seen it.
+func (e *Event) Await(list *await.List) (ready bool) {
+	for {
+		w := e.word.Load()
+		if w&eventSet != 0 {
+			if check.Race {
+				check.Acquire(&e.word)
+			}
+			return true
+		}
+		probe.At(probe.Event293)
+		if w&eventW == 0 && !e.word.CompareAndSwap(w, w|eventW) {
+			continue
+		}
+		list.Watch(&e.word, w|eventW)
+		list.Bound(longestIdle)
+		return false
+	}
 }
 
 // waitSlow is kept apart so that Wait of a set event is cheap. The event was

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	awaitlib "github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	psync "github.com/go-multiproc/multiproc/sync"
@@ -147,6 +148,38 @@ func awaitAtGate(n int) {
 	for bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte("sync.enterRound(")) < n {
 		runtime.Gosched()
 	}
+}
+
+// An event can be one of many things that are waited for. Who sleeps learns that it was
+// set; of one that is clear again nothing is known.
+func TestEventAwait(t *testing.T) {
+	proctest.NoLeaks(t)
+	s, file := stage[eventScene](t)
+	either := []awaitlib.Source{&s.Event, &s.Back}
+	p := eventPlayer.Start(t, []*os.File{file})
+	type outcome struct {
+		ready []int
+		err   error
+	}
+	outcomes := make(chan outcome)
+	for range 3 {
+		go func() {
+			ready, err := awaitlib.Any(t.Context(), either)
+			outcomes <- outcome{ready, err}
+		}()
+		awaitTrueSleeper(t, os.Getpid())
+		do(t, p, "set")
+		require.Equal(t, outcome{[]int{0}, nil}, await(t, "who waits for either", outcomes))
+		do(t, p, "clear")
+	}
+	s.Event.Set()
+	s.Event.Clear()
+	_, err := awaitlib.Any(ended(), either)
+	require.ErrorIs(t, err, context.Canceled)
+	s.Back.Set()
+	ready, err := awaitlib.Any(ended(), either)
+	require.NoError(t, err)
+	require.Equal(t, []int{1}, ready)
 }
 
 // Who waited when the event was set goes on, however slow it is to come to the

@@ -86,9 +86,13 @@ func emptyCell(cells int, nth func(n int) *atomic.Uint64) (found int, seen uint6
 	return found, seen
 }
 
+// longestIdle is how long a sleep for something lasts at most that nobody may have
+// begun.
+const longestIdle = 2 * time.Second
+
 // idle bounds a sleep for something that nobody may have begun: 100 ms at first,
-// after a second ever longer, up to 2 s. It is for a wake that was lost with its
+// after a second ever longer, up to longestIdle. It is for a wake that was lost with its
 // killed sender; many idle sleepers should cost nothing.
 func idle(s *await.Sleeper) time.Duration {
-	return min(max(s.Waited()-time.Second, longestSleep), 2*time.Second)
+	return min(max(s.Waited()-time.Second, longestSleep), longestIdle)
 }

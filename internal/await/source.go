@@ -7,8 +7,8 @@ import (
 	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
-// A Source is something that many can be waited for at once: a queue, a pipe, a
-// process, a descriptor.
+// A Source is something that many can be waited for at once: a queue, a pipe, an
+// event, a process, a descriptor.
 type Source interface {
 	// Await tells the list what to watch, and then looks. It reports whether
 	// the source is ready: whether an operation on it would not wait. The order

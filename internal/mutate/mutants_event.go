@@ -47,6 +47,12 @@ var eventMutants = []mutant{
 		pkg:     "sync", test: "TestEventSetOfSetEventPublishes", limit: hang,
 	},
 	{
+		name:    "Event: who waits for several things does not announce itself",
+		edits:   []edit{{syncEvent, "if w&eventW == 0 && !e.word.CompareAndSwap(w, w|eventW) {\n\t\t\tcontinue\n\t\t}\n\t\tlist.Watch(&e.word, w|eventW)", "list.Watch(&e.word, w)"}},
+		without: []edit{{syncEvent, "list.Bound(longestIdle)", ""}},
+		pkg:     "sync", test: "TestEventAwait", limit: hang,
+	},
+	{
 		name:    "Event: W goes before the wake",
 		edits:   []edit{{syncEvent, "next = (w + eventCount) | eventSet", "next = (w + eventCount)&^eventW | eventSet"}},
 		without: eventForever,
