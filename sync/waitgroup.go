@@ -46,7 +46,7 @@ var ErrMemberDied = errors.New("psync: a process died before it was done with it
 //	 32    8 recordState  the state's next content
 //	 40  472 cells        what each process has claimed; see holders.go
 //
-// How they change: see waitgroup_change.go.
+// How they change: see waitgroupchange.go.
 type WaitGroup struct {
 	_           structs.HostLayout
 	mu          Mutex

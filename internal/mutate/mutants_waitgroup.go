@@ -2,8 +2,8 @@ package main
 
 const (
 	groupAPI    = "sync/waitgroup.go"
-	groupChange = "sync/waitgroup_change.go"
-	groupWait   = "sync/waitgroup_wait.go"
+	groupChange = "sync/waitgroupchange.go"
+	groupWait   = "sync/waitgroupwait.go"
 )
 
 // waitGroupMutants break WaitGroup.
