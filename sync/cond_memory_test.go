@@ -117,6 +117,34 @@ func TestCondLyingMemory(t *testing.T) {
 	require.True(t, held)
 }
 
+// A thread of a dead process may come back from its wait before it has stopped, when
+// its cell is another's already. It leaves that alone. (Here we are the thread; that
+// the cell is another's is done by hand.)
+func TestCondLateThread(t *testing.T) {
+	forHalls(t, 1, func(t *testing.T, h *hall, l psync.CondLocker, lock string, g []*proctest.Proc) {
+		do(t, g[0], "lock "+lock)
+		other := wholeWord(l).Load() & ownerMask
+		do(t, g[0], "unlock "+lock)
+		cell := &memoryOf(&h.Cond).cells[0]
+		for _, w := range []uint64{other, 2<<48 | other, 2<<48 | 1<<32 | other} {
+			h.Cond = psync.Cond{}
+			ctx, cancel := context.WithCancel(t.Context())
+			panicked := make(chan any)
+			go func() {
+				defer func() { panicked <- recover() }()
+				defer l.Unlock()
+				l.Lock()
+				_ = h.Cond.WaitContext(ctx, l)
+			}()
+			h.awaitWaiting(t, 1, l)
+			cell.Store(w)
+			cancel()
+			require.Equal(t, "psync: a Cond says waiting 0 for a process that waits", await(t, "the thread", panicked))
+			require.Equal(t, w, cell.Load())
+		}
+	})
+}
+
 // Who looks for a moment may see the count as it was, and a signal all the same:
 // the one that was there was consumed, and another given.
 func TestCondCountComesBack(t *testing.T) {

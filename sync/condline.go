@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/check"
 	"github.com/go-multiproc/multiproc/internal/probe"
+	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
 // A condLine is the goroutines of this process that wait on one Cond, the oldest
@@ -114,16 +115,17 @@ func (p *condPlace) settle() (granted bool) {
 	defer l.drop(p.cond)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var w uint64
+	counted := true // unless memory lies, or this process was taken for dead: then the cell may be another's
 	for done := false; !done; {
-		w = p.cell.Load()
+		w := p.cell.Load()
+		counted = ownerOf(w) == roster.Me() && waitingOf(w) > 0
 		l.share(w)
 		next := w - condWaiting
 		if p.granted && grantedOf(w) > 0 {
 			next -= condGranted
 		}
 		probe.At(probe.Cond277)
-		done = waitingOf(w) == 0 || p.cell.CompareAndSwap(w, next)
+		done = !counted || p.cell.CompareAndSwap(w, next)
 	}
 	l.settled.Add(1)
 	if p.granted {
@@ -131,7 +133,7 @@ func (p *condPlace) settle() (granted bool) {
 	} else {
 		l.queue.Remove(p.at)
 	}
-	if waitingOf(w) == 0 {
+	if !counted {
 		panic("psync: a Cond says waiting 0 for a process that waits")
 	}
 	check.Acquire(p.cell)

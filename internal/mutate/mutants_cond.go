@@ -90,6 +90,11 @@ var condMutants = []mutant{
 		pkg:   "sync", test: "TestCondCancelOneOfSeveral", limit: hang,
 	},
 	{
+		name:  "Cond: a late thread counts in another's cell",
+		edits: []edit{{condline, "counted = ownerOf(w) == roster.Me() && waitingOf(w) > 0", "counted = ownerOf(w) <= roster.Mask && waitingOf(w) > 0"}},
+		pkg:   "sync", test: "TestCondLateThread",
+	},
+	{
 		name:  "Cond: the youngest first",
 		edits: []edit{{condline, "p.at = l.queue.PushBack(p)", "p.at = l.queue.PushFront(p)"}},
 		pkg:   "sync", test: "TestCondOldestFirst", limit: hang,
