@@ -89,7 +89,8 @@ var semaphoreBudget spin.Budget
 // Init puts permits into s, which is zero, and sets the largest number that
 // there may ever be: max, or [MaxPermits] if that is 0. Each process may call it:
 // what was set up already, with the same numbers, is left as it is. It is an
-// error if the numbers are others, impossible, or come after the first Release.
+// error if the numbers are others, impossible, or come when a Release has put
+// permits in. Who waits already gets its permits.
 func (s *Semaphore) Init(permits, max int) error {
 	if max == 0 {
 		max = MaxPermits
@@ -97,19 +98,28 @@ func (s *Semaphore) Init(permits, max int) error {
 	if max < 0 || max > MaxPermits || permits < 0 || permits > max {
 		return fmt.Errorf("psync: a semaphore cannot have %d permits of at most %d", permits, max)
 	}
-	if w := s.state.Load(); w != 0 && w>>semaphoreMaxShift == 0 {
-		return fmt.Errorf("psync: the semaphore has been in use before Init, and has %d permits", w&semaphorePermits)
+	for mark := uint32(permits) + 1; ; {
+		w := s.state.Load()
+		set := w >> semaphoreMaxShift
+		if set == 0 && w&semaphorePermits != 0 {
+			return fmt.Errorf("psync: the semaphore has been in use before Init, and has %d permits", w&semaphorePermits)
+		}
+		// First who sets up, then what: there is a max after that.
+		if !s.initial.CompareAndSwap(0, mark) && s.initial.Load() != mark {
+			return fmt.Errorf("psync: the semaphore was set up with %d permits, not %d", s.initial.Load()-1, permits)
+		}
+		switch {
+		case set == uint64(max):
+			return nil
+		case set != 0:
+			return fmt.Errorf("psync: the semaphore was set up for at most %d permits, not %d", set, max)
+		case s.state.CompareAndSwap(w, w|uint64(max)<<semaphoreMaxShift|uint64(permits)):
+			if w&semaphoreLine != 0 {
+				s.wakeFirst()
+			}
+			return nil
+		}
 	}
-	// First who sets up, then what: the state is not 0 again after that.
-	mark := uint32(permits) + 1
-	if !s.initial.CompareAndSwap(0, mark) && s.initial.Load() != mark {
-		return fmt.Errorf("psync: the semaphore was set up with %d permits, not %d", s.initial.Load()-1, permits)
-	}
-	next := uint64(max)<<semaphoreMaxShift | uint64(permits)
-	if !s.state.CompareAndSwap(0, next) && s.max() != uint64(max) {
-		return fmt.Errorf("psync: the semaphore was set up for at most %d permits, not %d", s.max(), max)
-	}
-	return nil
 }
 
 // Acquire takes n permits, all at once, and waits for them as long as it takes.
@@ -135,8 +145,8 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 }
 
 // TryAcquire takes n permits if they are there and nobody stands in line, or is
-// about to leave it, and never waits. It panics if n is negative, or this process cannot join the
-// roster of processes, which it must to see whether somebody waits.
+// about to leave it, and never waits. It panics if n is negative, or this process
+// cannot join the roster of processes, which it must to see whether somebody waits.
 func (s *Semaphore) TryAcquire(n int) bool {
 	if n > 0 && s.take(uint64(n), semaphoreLine) {
 		check.Acquire(&s.state)
@@ -172,11 +182,16 @@ func (s *Semaphore) Release(n int) error {
 			continue
 		}
 		if w&semaphoreLine != 0 {
-			probe.At(probe.Sem238)
-			futex.Wake(lowHalf(&s.state), 1)
+			s.wakeFirst()
 		}
 		return nil
 	}
+}
+
+// wakeFirst is step 238.
+func (s *Semaphore) wakeFirst() {
+	probe.At(probe.Sem238)
+	futex.Wake(lowHalf(&s.state), 1)
 }
 
 // Value returns how many permits there are. The answer may be out of date when
@@ -214,8 +229,8 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int) error {
 	if n == 0 {
 		return nil
 	}
-	if uint64(n) > s.max() {
-		return fmt.Errorf("psync: Acquire of %d permits from a semaphore of at most %d: %w", n, s.max(), ErrTooMany)
+	if err := s.possible(uint64(n)); err != nil {
+		return err
 	}
 	probe.At(probe.Sem232)
 	if err := enterLine(ctx, &s.turn); err != nil {
@@ -227,6 +242,14 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int) error {
 		check.Acquire(&s.state)
 	}
 	return err
+}
+
+// possible tells whether there can ever be n permits.
+func (s *Semaphore) possible(n uint64) error {
+	if max := s.max(); n > max {
+		return fmt.Errorf("psync: Acquire of %d permits from a semaphore of at most %d: %w", n, max, ErrTooMany)
+	}
+	return nil
 }
 
 // awaitPermits is steps 233 to 235, with turn held.
@@ -249,6 +272,9 @@ func (s *Semaphore) awaitPermits(ctx context.Context, n uint64) error {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.possible(n); err != nil { // there was no max before Init
 			return err
 		}
 		w := s.state.Load()

@@ -261,6 +261,21 @@ func TestSemaphoreInit(t *testing.T) {
 	require.NoError(t, b.Release(1<<16-1))
 }
 
+// Who comes before Init waits for what it puts in, and is told if that can never
+// be enough. That somebody has stood in line does not keep Init out.
+func TestSemaphoreWaitsForInit(t *testing.T) {
+	proctest.NoLeaks(t)
+	c, file := stage[counter](t)
+	few, many := guest.Start(t, []*os.File{file}), guest.Start(t, []*os.File{file})
+	tell(t, many, "acquire", "semaphore", 4)
+	awaitTrueSleeper(t, many.Pid())
+	tell(t, few, "acquire", "semaphore", 1)
+	require.NoError(t, c.Sem.Init(2, 3))
+	many.Expect(t, "psync: Acquire of 4 permits from a semaphore of at most 3: too many permits")
+	few.Expect(t, "ok")
+	require.Equal(t, 1, c.Sem.Value())
+}
+
 // Processes go in and out, with requests that exclude each other or do not. At no
 // moment are more permits in use than there are, and none is lost.
 func TestSemaphoreInParallel(t *testing.T) {

@@ -46,7 +46,23 @@ var semaphoreMutants = []mutant{
 	},
 	{
 		name:  "Semaphore: a second Init fills it again",
-		edits: []edit{{semaphore, "if !s.state.CompareAndSwap(0, next) && ", "if s.state.Store(next); "}},
+		edits: []edit{{semaphore, "case set == uint64(max):\n\t\t\treturn nil", "case set == uint64(max):\n\t\t\ts.state.Store(w&^semaphorePermits | uint64(permits))\n\t\t\treturn nil"}},
 		pkg:   "sync", test: "TestSemaphore",
+	},
+	{
+		name:  "Semaphore: who waits keeps Init out",
+		edits: []edit{{semaphore, "if set == 0 && w&semaphorePermits != 0 {", "if set == 0 && w != 0 {"}},
+		pkg:   "sync", test: "TestSemaphoreWaitsForInit",
+	},
+	{
+		name:    "Semaphore: Init wakes nobody",
+		edits:   []edit{{semaphore, "if w&semaphoreLine != 0 {\n\t\t\t\ts.wakeFirst()\n\t\t\t}", ""}},
+		without: noBound,
+		pkg:     "sync", test: "TestSemaphoreWaitsForInit", limit: hang,
+	},
+	{
+		name:  "Semaphore: what can never be is waited for",
+		edits: []edit{{semaphore, "if err := s.possible(n); err != nil { // there was no max before Init\n\t\t\treturn err\n\t\t}", ""}},
+		pkg:   "sync", test: "TestSemaphoreWaitsForInit", limit: hang,
 	},
 }
