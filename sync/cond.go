@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"structs"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-multiproc/multiproc/internal/check"
@@ -33,15 +34,17 @@ import (
 // must be done, and does not know whether the dead one had still to signal. Wait
 // therefore wakes all others when it learns of a death. After an ErrOwnerDied from
 // LockContext, call Broadcast: it is part of the repair. If nobody takes the lock,
-// a waiter finds out that its holder is dead: at once if that one has waited here
-// before, or held the lock already when the waiter went to sleep; otherwise within
-// 100 ms, after a second of waiting within 2 s.
+// a waiter finds out that its holder is dead: at once if that one has waited or
+// signalled somebody here before, or held the lock already when the waiter went to
+// sleep; otherwise within 100 ms, after a second of waiting within 2 s. So signal
+// with the lock held: of one who is killed after Unlock and before Signal, nobody
+// learns that it had still to signal.
 //
 // Layout, version 1, 256 bytes, little endian; see holders.go for the cells:
 //
 //	off size field
 //	  0    4 start    the cell at which the next Signal begins to look
-//	  4    4 members  how often a process has come; its sleepers' second futex
+//	  4    4 members  how often a process has come; the sleepers' second futex
 //	  8  248 cells    31 processes: how many of each wait, and how many of these may go
 type Cond struct {
 	_       structs.HostLayout
@@ -69,7 +72,8 @@ type Cond struct {
 //	        7  CAS own cell: waiting-1, and granted-1 if granted as in 4
 //	        8  the depth as it was
 //	        9  the lock came from a dead holder: Broadcast
-//	Signal 10  from start on: CAS the cell of a living process with waiting > granted: granted+1
+//	Signal 10  from start on: a cell of a living process with waiting > granted: have a cell, as in 1;
+//	           CAS granted+1
 //	       11  wake it
 //	Void   12  granted times 10 and 11, on behalf of the dead one
 //	       13  CAS the cell as read at 12 -> 0, else 12
@@ -81,8 +85,9 @@ type Cond struct {
 // Why 12 comes before 13: a second death may give a signal twice, but never
 // lose it.
 //
-// Why 14 comes after claiming: a sleeper watches the L of the processes that had
-// a cell when it looked. Who comes later changes members.
+// Why 14 comes after claiming, and before 1 and 10: a sleeper watches the L of the
+// processes that had a cell when it looked. Who comes later changes members. So who
+// dies between 10 and 11 is watched by the one whom it was about to wake.
 const (
 	condWaiting = 1 << 48
 	condGranted = 1 << 32
@@ -126,7 +131,7 @@ func (c *Cond) SignalN(n int) {
 // Broadcast wakes all waiters; see [Cond.Signal].
 func (c *Cond) Broadcast() {
 	for i := range c.cells {
-		grant(&c.cells[i], math.MaxUint16)
+		c.grant(&c.cells[i], math.MaxUint16)
 	}
 }
 
@@ -185,7 +190,7 @@ func (c *Cond) signal() bool {
 	first := c.start.Load() % condCells
 	for i := range uint32(condCells) {
 		at := (first + i) % condCells
-		if grant(&c.cells[at], 1) {
+		if c.grant(&c.cells[at], 1) {
 			c.start.Store(at + 1) // a hint: of several at the same time one counts
 			return true
 		}
@@ -195,19 +200,21 @@ func (c *Cond) signal() bool {
 
 // grant is steps 10 and 11 for one cell: it lets n more of its waiters go, or all
 // that are left. It reports false if none is left, or their process is dead.
-func grant(cell *atomic.Uint64, n uint16) bool {
+func (c *Cond) grant(cell *atomic.Uint64, n uint16) bool {
 	for {
 		w := cell.Load()
 		if waitingOf(w) <= grantedOf(w) {
 			return false
 		}
 		n := min(n, waitingOf(w)-grantedOf(w))
-		if _, err := roster.Join(); err != nil { // only its members see who is alive
+		me, err := roster.Join() // only its members see who is alive
+		if err != nil {
 			panic(fmt.Errorf("psync: %w", err))
 		}
 		if !roster.Look(ownerOf(w)).Alive {
 			return false
 		}
+		c.join(me) // without room only the bound helps, if we die before 11
 		check.Release(cell)
 		probe.At(probe.Cond280)
 		if !cell.CompareAndSwap(w, w+condGranted*uint64(n)) {
@@ -217,6 +224,27 @@ func grant(cell *atomic.Uint64, n uint16) bool {
 		futex.Wake(highHalf(cell), futex.All) // one, unless the process has mapped c twice
 		return true
 	}
+}
+
+// joining is held by a goroutine of this process that claims a cell of a Cond and
+// tells of it. Nobody waits under it.
+var joining sync.Mutex
+
+// join returns the cell of process me, of which everybody has been told: step 14,
+// if it had none. It returns nil if there is no room.
+func (c *Cond) join(me roster.ID) *atomic.Uint64 {
+	joining.Lock()
+	defer joining.Unlock()
+	if own := ownCell(c.cells[:], me, 0); own != nil {
+		return own
+	}
+	cell := claimCell(c.cells[:], me, 0)
+	if cell != nil {
+		probe.At(probe.Cond284)
+		c.members.Add(1)
+		futex.Wake(&c.members, futex.All)
+	}
+	return cell
 }
 
 // void is steps 12 and 13 for one cell. It returns a look at its owner, if that

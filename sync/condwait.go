@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-multiproc/multiproc/internal/await"
-	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/roster"
 	"github.com/go-multiproc/multiproc/internal/spin"
@@ -65,11 +64,13 @@ func unlockAll(l CondLocker, depth *uint32) (deep uint32) {
 
 // announce is step 1. It returns nil if there is no room for this waiter.
 func (c *Cond) announce(me roster.ID) *condPlace {
-	for {
-		cell := ownCell(c.cells[:], me, 0)
-		if cell == nil {
-			cell = c.join(me)
+	if own := ownCell(c.cells[:], me, 0); own == nil || countOf(own.Load()) == 0 {
+		for i := range c.cells { // makes room; and what the dead were given is not for one who comes later
+			c.void(&c.cells[i], me)
 		}
+	}
+	for {
+		cell := c.join(me)
 		if cell == nil {
 			return nil
 		}
@@ -85,20 +86,6 @@ func (c *Cond) announce(me roster.ID) *condPlace {
 			return newCondPlace(c, cell)
 		}
 	}
-}
-
-// join claims a cell for this process, and is step 14.
-func (c *Cond) join(me roster.ID) *atomic.Uint64 {
-	for i := range c.cells {
-		c.void(&c.cells[i], me)
-	}
-	cell := claimCell(c.cells[:], me, 0)
-	if cell != nil {
-		probe.At(probe.Cond284)
-		c.members.Add(1)
-		futex.Wake(&c.members, futex.All)
-	}
-	return cell
 }
 
 // await is steps 3 to 5. It returns when the lock must be taken.

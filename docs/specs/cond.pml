@@ -13,8 +13,8 @@
  *   ROUNDS   items that each takes (1)
  *   SIGNALS  items, each with a signal (1)
  *   INSIDE   the signal is given with the lock held
- *   SPARED   nobody is killed whom nobody watches: the signaller, or who has no
- *            cell yet
+ *   SPARED   nobody is killed whom nobody watches: who has no cell yet, or has not
+ *            told of it
  *
  * BOUNDS is how often sleeps may end by their bound: at that moment all do, and
  * only if nothing else can happen. M_... are mutants: each breaks one piece.
@@ -45,9 +45,9 @@
 #define PROC(i) (i)
 #define CELLS   WAITERS
 #endif
-#define SIGNALLER  CELLS /* its process, which has no cell */
+#define SIGNALLER  CELLS /* its process, in whose cell nobody waits */
 #ifdef SPARED
-#define LAST       (CELLS - 1)
+#define LAST       (told -> CELLS : CELLS - 1)
 #else
 #define LAST       CELLS
 #endif
@@ -57,7 +57,7 @@
 
 /* Shared memory. holder is the process that has the lock. */
 byte holder = NOBODY, items, members, waiting[CELLS], granted[CELLS];
-bool claimed[CELLS], alive[CELLS + 1];
+bool claimed[CELLS + 1], alive[CELLS + 1], told;
 
 /* In each process: the line, of two at most. */
 byte oldest[CELLS], younger[CELLS], taken[CELLS], settled[CELLS];
@@ -201,7 +201,7 @@ inline void() {
 			od;
 			lives = 0;
 			do
-			:: d == CELLS && j < CELLS ->
+			:: d == CELLS && j <= CELLS ->
 				lives = lives | (claimed[j] && alive[j] -> 1 << j : 0);
 				j++
 			:: else -> break
@@ -386,6 +386,20 @@ Q279:
 	}
 }
 
+/* Step 14 of who signals. */
+inline join() {
+	if
+	:: !told ->
+#ifndef M_SIGNALLER_UNSEEN
+		claimed[SIGNALLER] = true;
+		members++;
+		wakeAll(true);
+#endif
+		told = true
+	:: else
+	fi
+}
+
 proctype Signaller() {
 	byte c, w, tried, j, n;
 	bool ok, died;
@@ -394,7 +408,7 @@ proctype Signaller() {
 		:: n < SIGNALS ->
 			lock(SIGNALLER);
 			if
-			:: died -> signal(true)
+			:: died -> join(); signal(true)
 			:: else
 			fi;
 			n++;
@@ -409,6 +423,7 @@ proctype Signaller() {
 				look();
 				if
 				:: ok ->
+					join();
 Q280:
 					swap(false);
 					if

@@ -49,6 +49,12 @@ var condMutants = []mutant{
 		pkg:     "sync", test: "TestCondNewcomerKilled", limit: hang,
 	},
 	{
+		name:    "Cond: who signals is not watched",
+		edits:   []edit{{cond, "c.join(me) //", "_ = me //"}},
+		without: condNoBound,
+		pkg:     "sync", tags: "crash", test: "TestCondKillAtEachStep/cond281", limit: hang,
+	},
+	{
 		name:    "Cond: other waiters are not watched",
 		edits:   []edit{{condwait, "others = append(others, owner)", ""}},
 		without: condNoBound,
