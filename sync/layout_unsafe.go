@@ -28,6 +28,7 @@ var (
 	_ [24]byte = [unsafe.Sizeof(Semaphore{})]byte{}
 	_ [8]byte  = [unsafe.Offsetof(Semaphore{}.turn)]byte{}
 	_ [16]byte = [unsafe.Offsetof(Semaphore{}.initial)]byte{}
+	_ [20]byte = [unsafe.Offsetof(Semaphore{}.giver)]byte{}
 
 	_ [512]byte = [unsafe.Sizeof(BoundedSemaphore{})]byte{}
 	_ [8]byte   = [unsafe.Offsetof(BoundedSemaphore{}.limit)]byte{}

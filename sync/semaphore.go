@@ -11,6 +11,7 @@ import (
 	"github.com/go-multiproc/multiproc/internal/check"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
+	"github.com/go-multiproc/multiproc/internal/roster"
 	"github.com/go-multiproc/multiproc/internal/spin"
 )
 
@@ -41,13 +42,13 @@ var ErrTooMany = errors.New("too many permits")
 //	  0    8 state    max, LINE, permits
 //	  8    8 turn     lock word of the line
 //	 16    4 initial  permits that Init put in, + 1; 0 = no Init
-//	 20    4 -        zero
+//	 20    4 giver    roster id of who puts permits in, or did last; the first's second futex
 type Semaphore struct {
 	_       structs.HostLayout
 	state   atomic.Uint64
 	turn    atomic.Uint64
 	initial atomic.Uint32
-	_       uint32
+	giver   atomic.Uint32
 }
 
 // The state is 64 bits, changed by one CAS each time:
@@ -62,10 +63,12 @@ type Semaphore struct {
 //	         232  Lock(turn); a dead owner is fine: there is nothing to repair
 //	         233  permits >= n: CAS permits - n; 236
 //	         234  no LINE: CAS on LINE
-//	         235  sleep while permits and LINE are as seen, not cancelled; at most 100 ms; 233
+//	         235  sleep while permits and LINE are as seen, giver as before that, L[giver]
+//	              as seen, not cancelled; at most 100 ms; 233
 //	         236  CAS away LINE, unless somebody waits for turn;  Unlock(turn)
-//	Release  237  CAS permits + n;  over max: ErrTooMany
-//	         238  there was LINE: wake one
+//	Release  237  no LINE: CAS permits + n;  over max: ErrTooMany
+//	         238  LINE: giver is another: giver = me, wake;  CAS permits + n
+//	         239  wake one
 //
 // Invariant: only who has turn sleeps on the permits, and only with LINE. So one
 // wake reaches it, whatever number was released. Who has turn after it, because
@@ -75,7 +78,10 @@ type Semaphore struct {
 // LINE may stay when nobody waits any more. Then the next one who comes takes
 // turn, and CASes LINE away.
 //
-// The sleep is bounded for one crash: a process killed between 237 and 238.
+// Why giver: a process that is killed between 238 and 239 has woken nobody. The
+// first watches it, or is woken to watch it. The sleep is bounded for the death of one
+// whose name another has just replaced, which gives up then, because its permits are
+// too many.
 const (
 	semaphoreLine    = 1 << 31
 	semaphorePermits = MaxPermits
@@ -113,10 +119,7 @@ func (s *Semaphore) Init(permits, max int) error {
 			return nil
 		case set != 0:
 			return fmt.Errorf("psync: the semaphore was set up for at most %d permits, not %d", set, max)
-		case s.state.CompareAndSwap(w, w|uint64(max)<<semaphoreMaxShift|uint64(permits)):
-			if w&semaphoreLine != 0 {
-				s.wakeFirst()
-			}
+		case s.put(w, w|uint64(max)<<semaphoreMaxShift|uint64(permits)):
 			return nil
 		}
 	}
@@ -178,20 +181,35 @@ func (s *Semaphore) Release(n int) error {
 		if w&semaphorePermits+uint64(n) > s.max() {
 			return fmt.Errorf("psync: Release of %d permits into a semaphore with %d of at most %d: %w", n, w&semaphorePermits, s.max(), ErrTooMany)
 		}
-		if !s.state.CompareAndSwap(w, w+uint64(n)) {
-			continue
+		if s.put(w, w+uint64(n)) {
+			return nil
 		}
-		if w&semaphoreLine != 0 {
-			s.wakeFirst()
-		}
-		return nil
 	}
 }
 
-// wakeFirst is step 238.
-func (s *Semaphore) wakeFirst() {
+// put changes the state w to next, which has more permits. It reports false if
+// another was faster.
+func (s *Semaphore) put(w, next uint64) bool {
+	if w&semaphoreLine != 0 {
+		return s.give(w, next)
+	}
+	return s.state.CompareAndSwap(w, next)
+}
+
+// give is steps 238 and 239. A process that cannot join the roster has no name to
+// leave, and gives without.
+func (s *Semaphore) give(w, next uint64) bool {
+	if me, err := roster.Join(); err == nil && s.giver.Load() != uint32(me) {
+		s.giver.Store(uint32(me))
+		futex.Wake(&s.giver, 1)
+	}
 	probe.At(probe.Sem238)
+	if !s.state.CompareAndSwap(w, next) {
+		return false
+	}
+	probe.At(probe.Sem239)
 	futex.Wake(lowHalf(&s.state), 1)
+	return true
 }
 
 // Value returns how many permits there are. The answer may be out of date when
@@ -277,6 +295,7 @@ func (s *Semaphore) awaitPermits(ctx context.Context, n uint64) error {
 		if err := s.possible(n); err != nil { // there was no max before Init
 			return err
 		}
+		giver := s.giver.Load() // before the state: who has changed that since is watched
 		w := s.state.Load()
 		if w&semaphorePermits >= n {
 			continue
@@ -287,7 +306,12 @@ func (s *Semaphore) awaitPermits(ctx context.Context, n uint64) error {
 		}
 		probe.At(probe.Sem235)
 		sleeper.Watch(lowHalf(&s.state), uint32(w|semaphoreLine))
+		sleeper.Watch(&s.giver, giver)
+		if sight := roster.Look(ownerOf(uint64(giver))); sight.Alive {
+			sleeper.WatchLife(sight)
+		}
 		sleeper.Sleep(longestSleep)
+		sleeper.PassOn()
 	}
 }
 

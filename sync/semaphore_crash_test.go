@@ -5,6 +5,7 @@ package sync_test
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +22,7 @@ import (
 type stand struct {
 	kind   string
 	point  probe.Point
-	before string // free, taken, released, held, dead holder, dead first
+	before string // see drive
 	order  string
 	waiter bool // somebody else sleeps meanwhile
 	lost   bool // killed here, it takes the permit of a plain semaphore with it
@@ -36,7 +37,9 @@ var stands = []stand{
 	{kind: "semaphore", point: probe.Sem235, before: "taken", order: "acquire", blocks: true},
 	{kind: "semaphore", point: probe.Sem236, before: "released", order: "acquire", lost: true, blocks: true},
 	{kind: "semaphore", point: probe.Sem237, before: "held", order: "release", lost: true, blocks: true},
-	{kind: "semaphore", point: probe.Sem238, before: "held", order: "release", waiter: true},
+	{kind: "semaphore", point: probe.Sem238, before: "held", order: "release", waiter: true, lost: true, blocks: true},
+	{kind: "semaphore", point: probe.Sem239, before: "held", order: "release", waiter: true},
+	{kind: "semaphore", point: probe.Sem239, before: "held by the last giver", order: "release", waiter: true},
 
 	{kind: "bounded", point: probe.Bound241, before: "free", order: "acquire"},
 	{kind: "bounded", point: probe.Bound242, before: "free", order: "acquire"},
@@ -88,7 +91,7 @@ func TestStandsAreComplete(t *testing.T) {
 	for _, p := range stands {
 		points = append(points, p.point)
 	}
-	require.Equal(t, probe.Points(probe.Sem231, probe.Bound253), points)
+	require.Equal(t, probe.Points(probe.Sem231, probe.Bound253), slices.Compact(points))
 }
 
 func forStands(t *testing.T, table []stand, test func(t *testing.T, p stand, c *counter, file *os.File)) {
@@ -110,6 +113,11 @@ func (p stand) drive(t *testing.T, c *counter, file *os.File, sig syscall.Signal
 	switch p.before {
 	case "free":
 	case "held":
+		see(t, victim, "acquire", p.kind, 1, "ok")
+	case "held by the last giver":
+		see(t, victim, "acquire", "bounded", 1, "ok")
+		*giverOf(&c.Sem) = uint32(boundedWordsOf(&c.Bound).cells[0])
+		see(t, victim, "release", "bounded", 1, "ok")
 		see(t, victim, "acquire", p.kind, 1, "ok")
 	case "dead holder":
 		first := guest.Start(t, files)
@@ -200,9 +208,14 @@ func TestStopAtEachStepOfSemaphores(t *testing.T) {
 		if ours {
 			require.NoError(t, s.Release(1))
 		}
-		if waiter != nil {
-			waiter.Expect(t, "ok")
-			see(t, waiter, "release", p.kind, 1, "ok")
+		served := func() {
+			if waiter != nil {
+				waiter.Expect(t, "ok")
+				see(t, waiter, "release", p.kind, 1, "ok")
+			}
+		}
+		if !p.blocks {
+			served()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		defer cancel()
@@ -214,6 +227,9 @@ func TestStopAtEachStepOfSemaphores(t *testing.T) {
 		}
 		victim.Cont(t)
 		victim.Expect(t, "ok")
+		if p.blocks {
+			served()
+		}
 		if p.order == "acquire" {
 			see(t, victim, "release", p.kind, 1, "ok")
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
+	"github.com/go-multiproc/multiproc/internal/roster"
 	psync "github.com/go-multiproc/multiproc/sync"
 )
 
@@ -324,8 +325,11 @@ func TestLargeRequestIsServed(t *testing.T) {
 
 // Who waits for many is not overtaken by who wants few, and both get theirs.
 func TestNewcomersStandInLine(t *testing.T) {
-	forSemaphores(t, 3, func(t *testing.T, _ *counter, s semaphore, kind string, file *os.File) {
+	forSemaphores(t, 3, func(t *testing.T, c *counter, s semaphore, kind string, file *os.File) {
 		require.True(t, s.TryAcquire(2))
+		_, err := roster.Join()
+		require.NoError(t, err)
+		*giverOf(&c.Sem) = uint32(roster.Me()) // as if we had released before: else our name wakes the first
 		large, small := guest.Start(t, []*os.File{file}), guest.Start(t, []*os.File{file})
 		tell(t, large, "acquire", kind, 3)
 		awaitTrueSleeper(t, large.Pid())

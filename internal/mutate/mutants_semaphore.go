@@ -56,9 +56,21 @@ var semaphoreMutants = []mutant{
 	},
 	{
 		name:    "Semaphore: Init wakes nobody",
-		edits:   []edit{{semaphore, "if w&semaphoreLine != 0 {\n\t\t\t\ts.wakeFirst()\n\t\t\t}", ""}},
+		edits:   []edit{{semaphore, "case s.put(w, w|uint64(max)", "case s.state.CompareAndSwap(w, w|uint64(max)"}},
 		without: noBound,
 		pkg:     "sync", test: "TestSemaphoreWaitsForInit", limit: hang,
+	},
+	{
+		name:    "Semaphore: a new name wakes nobody",
+		edits:   []edit{{semaphore, "futex.Wake(&s.giver, 1)", ""}},
+		without: noBound,
+		pkg:     "sync", tags: "crash", test: "TestKillAtEachStepOfSemaphores/sem239", limit: hang,
+	},
+	{
+		name:    "Semaphore: who releases is not watched",
+		edits:   []edit{{semaphore, "if sight := roster.Look(ownerOf(uint64(giver))); sight.Alive {\n\t\t\tsleeper.WatchLife(sight)\n\t\t}", ""}},
+		without: noBound,
+		pkg:     "sync", tags: "crash", test: "TestKillAtEachStepOfSemaphores/sem239/heldbythelastgiver", limit: hang,
 	},
 	{
 		name:  "Semaphore: what can never be is waited for",

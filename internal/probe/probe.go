@@ -160,7 +160,8 @@ const (
 	Sem235 // sleep
 	Sem236 // leave the line
 	Sem237 // put permits in
-	Sem238 // wake who is first
+	Sem238 // put permits in, with somebody in line
+	Sem239 // wake who is first
 
 	// Taking and releasing permits of a BoundedSemaphore.
 	Bound241 // is the line open
@@ -261,7 +262,7 @@ var names = [end]string{
 	"pause 170", "pause 171", "pause 172", "pause 173",
 	"rw 201", "rw 202", "rw 203", "rw 204", "rw 205", "rw 206", "rw 207", "rw 208", "rw 209", "rw 210",
 	"rw 211", "rw 212", "rw 213", "rw 214", "rw 215", "rw 216", "rw 217", "rw 218", "rw 219", "rw 220", "rw 221",
-	"sem 231", "sem 232", "sem 233", "sem 234", "sem 235", "sem 236", "sem 237", "sem 238",
+	"sem 231", "sem 232", "sem 233", "sem 234", "sem 235", "sem 236", "sem 237", "sem 238", "sem 239",
 	"bound 241", "bound 242", "bound 243", "bound 244", "bound 245", "bound 246", "bound 247",
 	"bound 248", "bound 249", "bound 250", "bound 251", "bound 252", "bound 253",
 	"cond 271", "cond 272", "cond 273", "cond 274", "cond 275", "cond 276", "cond 277",
