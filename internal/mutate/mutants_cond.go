@@ -7,7 +7,7 @@ const (
 )
 
 // condNoBound does for the sleeps of a Cond what noBound does for those of a lock.
-var condNoBound = []edit{{"sync/holders.go", "return min(max(s.Waited()-time.Second, longestSleep), 2*time.Second)", "return time.Hour + 0*s.Waited()"}}
+var condNoBound = []edit{{"sync/holders.go", "return min(max(s.Waited()-time.Second, longestSleep), longestIdle)", "return time.Hour + 0*s.Waited()"}}
 
 // condMutants break Cond.
 var condMutants = []mutant{
