@@ -33,6 +33,14 @@ func dies(process int) porcupine.Operation {
 	}
 }
 
+// some is an operation for so many permits, or with 1 for reading.
+func some(n int, o porcupine.Operation) porcupine.Operation {
+	c := o.Input.(call)
+	c.n = n
+	o.Input = c
+	return o
+}
+
 // during is what happens while the operation before it has not returned yet.
 func during(o porcupine.Operation) porcupine.Operation {
 	o.Call = -1
@@ -48,19 +56,18 @@ func sequence(ops ...porcupine.Operation) []porcupine.Operation {
 			ops[i-1].Return = ops[i].Return
 		}
 	}
-	finish(ops)
 	return ops
 }
 
-const plain, recursive = false, true
+const plain, recursive = mutex, rmutex
 
 // The checker accepts what may happen and refuses what must not.
 func TestChecker(t *testing.T) {
 	for _, tt := range []struct {
-		name      string
-		recursive bool
-		want      porcupine.CheckResult
-		history   []porcupine.Operation
+		name    string
+		of      object
+		want    porcupine.CheckResult
+		history []porcupine.Operation
 	}{
 		{"one after the other", plain, porcupine.Ok, sequence(
 			did(0, lock, ok), did(2, tryLock, no), did(2, lockEnded, cancelled), did(0, unlock, ok), did(2, lock, ok))},
@@ -116,9 +123,39 @@ func TestChecker(t *testing.T) {
 			did(0, lock, ok), did(0, lock, ok), did(0, unlock, ok), did(2, lock, ok))},
 		{"died nested", recursive, porcupine.Ok, sequence(
 			did(0, lock, ok), did(0, lock, ok), dies(0), told(2, lockContext, died, 0), did(2, mark, ok), did(2, unlock, ok), did(4, lock, ok))},
+
+		{"readers share", rwmutex, porcupine.Ok, sequence(
+			some(1, did(0, lock, ok)), some(1, did(2, tryLock, ok)), did(4, tryLock, no), some(1, did(0, unlock, ok)), some(1, did(2, unlock, ok)), did(4, lock, ok))},
+		{"reads beside a writer", rwmutex, porcupine.Illegal, sequence(did(0, lock, ok), some(1, did(2, lock, ok)))},
+		{"writes beside a reader", rwmutex, porcupine.Illegal, sequence(some(1, did(0, lock, ok)), did(2, lock, ok))},
+		{"writes beside a reader of its process", rwmutex, porcupine.Illegal, sequence(some(1, did(0, lock, ok)), did(1, lock, ok))},
+		{"refused although only others read", rwmutex, porcupine.Illegal, sequence(some(1, did(0, lock, ok)), some(1, did(2, tryLock, no)))},
+		{"two who try disturb each other", rwmutex, porcupine.Ok, sequence(did(0, tryLock, no), during(some(1, did(2, tryLock, no))))},
+		{"a dead reader counts no more", rwmutex, porcupine.Ok, sequence(some(1, did(0, lock, ok)), dies(0), did(2, lock, ok))},
+		{"a dead reader still counts", rwmutex, porcupine.Illegal, sequence(some(1, did(0, lock, ok)), dies(0), did(2, tryLock, no))},
+		{"a dead reader is told of", rwmutex, porcupine.Illegal, sequence(some(1, did(0, lock, ok)), dies(0), told(2, lockContext, died, 0))},
+		{"a reader is told and does not have it", rwmutex, porcupine.Ok, sequence(
+			did(0, lock, ok), dies(0), some(1, told(2, lockContext, died, 0)), told(4, lockContext, died, nobody), did(4, mark, ok), did(4, unlock, ok), some(1, did(2, lock, ok)))},
+		{"a reader is told and has it", rwmutex, porcupine.Illegal, sequence(
+			did(0, lock, ok), dies(0), some(1, told(2, lockContext, died, 0)), some(1, did(2, unlock, ok)))},
+		{"a reader is not told", rwmutex, porcupine.Illegal, sequence(did(0, lock, ok), dies(0), some(1, did(2, lock, ok)))},
+		{"killed as a reader who was told", rwmutex, porcupine.Ok, sequence(
+			did(0, lock, ok), dies(0), some(1, did(2, lock, pending)), dies(1), told(4, lockContext, died, 1))},
+
+		{"all permits", bounded, porcupine.Ok, sequence(
+			some(2, did(0, lock, ok)), some(1, did(2, tryLock, ok)), some(1, did(4, tryLock, no)), some(2, did(0, unlock, ok)), some(2, did(4, lock, ok)))},
+		{"one too many", bounded, porcupine.Illegal, sequence(some(2, did(0, lock, ok)), some(2, did(2, lock, ok)))},
+		{"free but refused permits", bounded, porcupine.Illegal, sequence(some(2, did(0, lock, ok)), some(1, did(2, tryLock, no)))},
+		{"who tries does not disturb who tries", bounded, porcupine.Illegal, sequence(some(1, did(0, tryLock, no)), during(some(1, did(2, tryLock, no))))},
+		{"the dead give back", bounded, porcupine.Ok, sequence(some(3, did(0, lock, ok)), dies(0), some(3, did(2, lock, ok)))},
+		{"the dead keep", bounded, porcupine.Illegal, sequence(some(3, did(0, lock, ok)), dies(0), some(1, did(2, tryLock, no)))},
+		{"killed in a Release", bounded, porcupine.Ok, sequence(
+			some(3, did(0, lock, ok)), some(3, did(0, unlock, pending)), some(3, did(2, tryLock, ok)), dies(0))},
+		{"released twice", bounded, porcupine.Illegal, sequence(some(1, did(0, lock, ok)), some(1, did(0, unlock, ok)), some(1, did(0, unlock, ok)))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			require.Equal(t, tt.want, porcupine.CheckOperationsTimeout(model(tt.recursive), tt.history, time.Minute))
+			finish(tt.of, tt.history)
+			require.Equal(t, tt.want, porcupine.CheckOperationsTimeout(model(tt.of), tt.history, time.Minute))
 		})
 	}
 }

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { proctest.Main(m) }
 
 var (
-	duration = flag.Duration("for", 3*time.Second, "how long to make histories, those of queues included")
+	duration = flag.Duration("for", 3*time.Second, "how long to make histories, those of package fifo included")
 	seed     = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the random choices")
 )
 
@@ -32,22 +32,31 @@ type counts struct {
 	kinds                        map[string]int
 }
 
-// TestHistories lets processes use two locks, kills some of them, and checks that
+// TestHistories lets processes use two objects, kills some of them, and checks that
 // what all of them saw can have happened, one operation after the other.
 func TestHistories(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 0))
-	total := counts{kinds: map[string]int{}}
-	share := *duration / 2 // the other half is for package fifo
-	for begin, sound := time.Now(), true; sound && time.Since(begin) < share; {
-		// Clean-ups of helpers run when their part of the rounds is over.
-		sound = t.Run("rounds", func(t *testing.T) {
-			proctest.NoLeaks(t)
-			for range 50 {
-				total.round(t, random)
+	for i, name := range []string{"Mutex and RMutex", "RWMutex and BoundedSemaphore"} {
+		t.Run(name, func(t *testing.T) {
+			first, share := object(i*together), *duration/4 // half is for package fifo
+			total := counts{kinds: map[string]int{}}
+			for begin, sound := time.Now(), true; sound && time.Since(begin) < share; {
+				// Clean-ups of helpers run when their part of the rounds is over.
+				sound = t.Run("rounds", func(t *testing.T) {
+					proctest.NoLeaks(t)
+					for range 50 {
+						total.round(t, random, first)
+					}
+				})
 			}
+			total.report(t, name, share)
 		})
 	}
+}
+
+// report says what the histories were, which were all sound.
+func (total *counts) report(t *testing.T, name string, share time.Duration) {
 	all := 0
 	for what, n := range total.kinds {
 		all += n
@@ -56,21 +65,23 @@ func TestHistories(t *testing.T) {
 	require.NotZero(t, total.kills)
 	require.NotZero(t, total.pending, "nobody was ever killed in the middle of an operation")
 	require.NotZero(t, total.told, "nobody was ever killed holding a lock")
-	proctest.Verified(t, "history", "Mutex and RMutex", "%v: %d histories of %d processes with %d goroutines each, %d operations; %d processes killed, %d operations never returned, %d were told of a death",
-		share, locks*total.rounds, processes, goroutines, all, total.kills, total.pending, total.told)
+	proctest.Verified(t, "history", name, "%v: %d histories of %d processes with %d goroutines each, %d operations; %d processes killed, %d operations never returned, %d were told of a death",
+		share, together*total.rounds, processes, goroutines, all, total.kills, total.pending, total.told)
 }
 
-func (total *counts) round(t *testing.T, random *rand.Rand) {
+func (total *counts) round(t *testing.T, random *rand.Rand, first object) {
 	seg, err := shm.Create("arena", 1<<16)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, seg.Close()) }()
 	a, err := shm.Place[arena](seg, 0)
 	require.NoError(t, err)
 
+	require.NoError(t, a.Bounded.Init(permits))
+
 	procs := make([]*proctest.Proc, processes)
 	pids := make([]int, processes)
 	for i := range procs {
-		procs[i] = worker.Start(t, []*os.File{seg.File()}, strconv.Itoa(i), strconv.FormatUint(random.Uint64(), 10))
+		procs[i] = worker.Start(t, []*os.File{seg.File()}, strconv.Itoa(i), strconv.FormatUint(random.Uint64(), 10), strconv.Itoa(int(first)))
 		pids[i] = procs[i].Pid()
 	}
 	proctest.Gate(t, procs...)
@@ -84,11 +95,11 @@ func (total *counts) round(t *testing.T, random *rand.Rand) {
 
 	total.rounds++
 	total.kills += len(deaths)
-	for which := range locks {
-		history, err := a.history(which, pids, deaths)
+	for o := first; o < first+together; o++ {
+		history, err := a.history(o, pids, deaths)
 		require.NoError(t, err)
 		total.add(history)
-		check(t, which == 1, history)
+		check(t, o, history)
 	}
 }
 
@@ -115,7 +126,11 @@ func (total *counts) add(history []porcupine.Operation) {
 		if c.kind == die {
 			continue
 		}
-		total.kinds[kinds[c.kind]+" "+outcomes[r.outcome]]++
+		what := kinds[c.kind]
+		if c.n > 0 {
+			what += " for some"
+		}
+		total.kinds[what+" "+outcomes[r.outcome]]++
 		switch r.outcome {
 		case pending:
 			total.pending++
@@ -127,9 +142,9 @@ func (total *counts) add(history []porcupine.Operation) {
 
 // check fails the test, and writes the history down, if it cannot have happened
 // or if that cannot be decided.
-func check(t *testing.T, recursive bool, history []porcupine.Operation) {
+func check(t *testing.T, o object, history []porcupine.Operation) {
 	t.Helper()
-	m := model(recursive)
+	m := model(o)
 	verdict, info := porcupine.CheckOperationsVerbose(m, history, time.Minute)
 	if verdict == porcupine.Ok {
 		return
@@ -137,8 +152,8 @@ func check(t *testing.T, recursive bool, history []porcupine.Operation) {
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("history-%d.html", os.Getpid()))
 	require.NoError(t, porcupine.VisualizePath(m, info, path))
 	var text strings.Builder
-	for _, o := range history {
-		fmt.Fprintf(&text, "%d %d %s\n", o.Call, o.Return, describe(o.Input.(call), o.Output.(result)))
+	for _, op := range history {
+		fmt.Fprintf(&text, "%d %d %s\n", op.Call, op.Return, describe(op.Input.(call), op.Output.(result)))
 	}
-	t.Fatalf("%s history, recursive lock: %v, see %s:\n%s", verdict, recursive, path, &text)
+	t.Fatalf("%s history of object %d, see %s:\n%s", verdict, o, path, &text)
 }

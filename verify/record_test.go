@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 
@@ -20,21 +21,64 @@ const (
 	deepest    = 4
 )
 
-// An arena is the shared memory of a round: two locks, and for each client a log
-// that survives the client.
+// An arena is the shared memory of a round: one of each object, two of which are in
+// use, and for each client a log that survives the client.
 type arena struct {
-	Mutex  psync.Mutex
-	RMutex psync.RMutex
-	Logs   [clients][most]entry
+	Mutex   psync.Mutex
+	RMutex  psync.RMutex
+	RWMutex psync.RWMutex
+	Bounded psync.BoundedSemaphore
+	Logs    [clients][most]entry
 }
 
-const locks = 2
+const together = 2 // objects are used in a round
 
-func (a *arena) lock(i int) psync.Locker {
-	if i == 0 {
+// lock returns an object, or n of it, as a lock.
+func (a *arena) lock(o object, n int) psync.Locker {
+	switch {
+	case o == mutex:
 		return &a.Mutex
+	case o == rmutex:
+		return &a.RMutex
+	case o == bounded:
+		return permit{s: &a.Bounded, n: n}
+	case n > 0:
+		return reader{rw: &a.RWMutex}
 	}
-	return &a.RMutex
+	return &a.RWMutex
+}
+
+// A reader has an RWMutex for reading.
+type reader struct {
+	psync.Locker
+	rw *psync.RWMutex
+}
+
+func (r reader) Lock()                                 { r.rw.RLock() }
+func (r reader) LockContext(ctx context.Context) error { return r.rw.RLockContext(ctx) }
+func (r reader) TryLock() bool                         { return r.rw.TryRLock() }
+func (r reader) Unlock()                               { r.rw.RUnlock() }
+
+// A permit is one or more of a BoundedSemaphore's.
+type permit struct {
+	psync.Locker
+	s *psync.BoundedSemaphore
+	n int
+}
+
+func (p permit) LockContext(ctx context.Context) error { return p.s.Acquire(ctx, p.n) }
+func (p permit) TryLock() bool                         { return p.s.TryAcquire(p.n) }
+
+func (p permit) Lock() {
+	if err := p.s.Acquire(context.Background(), p.n); err != nil {
+		panic(err)
+	}
+}
+
+func (p permit) Unlock() {
+	if err := p.s.Release(p.n); err != nil {
+		panic(err)
+	}
 }
 
 // An entry is one operation. Call is stored before it begins and after what it
@@ -43,7 +87,8 @@ func (a *arena) lock(i int) psync.Locker {
 type entry struct {
 	Call, Return atomic.Int64 // CLOCK_MONOTONIC, which all processes share
 	Kind         kind
-	Lock         uint8
+	Object       object
+	N            uint8
 	Outcome      outcome
 	Dead         int32 // pid
 }
@@ -62,8 +107,8 @@ type death struct {
 	begin, end int64
 }
 
-// history returns what was done with one lock. pids are those of the processes.
-func (a *arena) history(which int, pids []int, deaths []death) (history []porcupine.Operation, err error) {
+// history returns what was done with one object. pids are those of the processes.
+func (a *arena) history(o object, pids []int, deaths []death) (history []porcupine.Operation, err error) {
 	number := map[int32]int{0: nobody}
 	for process, pid := range pids {
 		number[int32(pid)] = process
@@ -71,7 +116,7 @@ func (a *arena) history(which int, pids []int, deaths []death) (history []porcup
 	for client := range a.Logs {
 		for i := range a.Logs[client] {
 			e := &a.Logs[client][i]
-			if e.Call.Load() == 0 || int(e.Lock) != which {
+			if e.Call.Load() == 0 || e.Object != o {
 				continue
 			}
 			r := result{pending, nobody}
@@ -84,7 +129,7 @@ func (a *arena) history(which int, pids []int, deaths []death) (history []porcup
 			}
 			history = append(history, porcupine.Operation{
 				ClientId: client,
-				Input:    call{kind: e.Kind, client: client, process: client / goroutines},
+				Input:    call{kind: e.Kind, client: client, process: client / goroutines, n: int(e.N)},
 				Call:     e.Call.Load(),
 				Output:   r,
 				Return:   e.Return.Load(),
@@ -100,6 +145,6 @@ func (a *arena) history(which int, pids []int, deaths []death) (history []porcup
 			Return:   d.end,
 		})
 	}
-	finish(history)
+	finish(o, history)
 	return history, nil
 }

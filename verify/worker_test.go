@@ -14,7 +14,8 @@ import (
 	psync "github.com/go-multiproc/multiproc/sync"
 )
 
-// worker is one process of a round; its arguments are its number and a seed.
+// worker is one process of a round; its arguments are its number, a seed, and the
+// first of the objects that it uses.
 var worker = proctest.Register("worker", func(h *proctest.Helper) error {
 	seg, err := shm.Attach(h.Files[0])
 	if err != nil {
@@ -32,35 +33,41 @@ var worker = proctest.Register("worker", func(h *proctest.Helper) error {
 	if err != nil {
 		return err
 	}
+	first, err := strconv.Atoi(h.Args[2])
+	if err != nil {
+		return err
+	}
 	h.Ready()
 	var group sync.WaitGroup
 	for g := range goroutines {
 		number := process*goroutines + g
-		c := &client{arena: a, log: a.Logs[number][:], random: rand.New(rand.NewPCG(seed, uint64(number)))}
+		c := &client{arena: a, first: object(first), log: a.Logs[number][:], random: rand.New(rand.NewPCG(seed, uint64(number)))}
 		group.Go(c.run)
 	}
 	group.Wait()
 	return nil
 })
 
-// A client is one goroutine that does this and that with the locks.
+// A client is one goroutine that does this and that with two objects.
 type client struct {
 	*arena
+	first  object
 	log    []entry
 	random *rand.Rand
-	depth  [locks]int  // how often it holds each
-	told   [locks]bool // it was told of a death and has not marked the lock
+	depth  [together]int  // how often it holds each
+	n      [together]int  // what it wants or holds of it: see call
+	told   [together]bool // it was told of a death and has not marked the lock
 }
 
 func (c *client) run() {
 	for range operations {
-		which := c.random.IntN(locks)
+		which := c.random.IntN(together)
 		switch {
 		case c.depth[which] == 0:
 			c.take(which, c.depth[1-which] > 0)
 		case c.told[which] && c.chance(60):
 			c.do(which, mark)
-		case which == 1 && c.depth[which] < deepest && c.chance(40):
+		case c.first+object(which) == rmutex && c.depth[which] < deepest && c.chance(40):
 			c.take(which, true)
 		default:
 			c.do(which, unlock)
@@ -76,17 +83,23 @@ func (c *client) run() {
 
 func (c *client) chance(percent int) bool { return c.random.IntN(100) < percent }
 
-// take takes a lock in one of the ways. Who holds another lock does not wait for
+// take takes an object in one of the ways. Who holds another does not wait for
 // ever: two might wait for each other.
 func (c *client) take(which int, careful bool) {
 	ways := []kind{lock, lock, lockContext, lockContext, tryLock, lockEnded}
 	if careful {
 		ways = ways[2:]
 	}
+	switch c.first + object(which) {
+	case rwmutex:
+		c.n[which] = c.random.IntN(2)
+	case bounded:
+		c.n[which] = 1 + c.random.IntN(permits)
+	}
 	c.do(which, ways[c.random.IntN(len(ways))])
 }
 
-// pause holds the lock, or keeps from it, for a while: most often none, seldom
+// pause holds what it has, or keeps from it, for a while: most often none, seldom
 // longer than others wait before the lock is kept for them.
 func (c *client) pause() {
 	var d time.Duration
@@ -105,21 +118,22 @@ func (c *client) pause() {
 
 // do does one operation and records it.
 func (c *client) do(which int, k kind) {
-	l := c.lock(which)
+	o, n := c.first+object(which), c.n[which]
+	l := c.lock(o, n)
 	ctx, cancel := c.context(k, c.depth[0]+c.depth[1] > 0)
 	defer cancel()
 	e := &c.log[0]
 	c.log = c.log[1:]
-	e.Kind, e.Lock = k, uint8(which)
+	e.Kind, e.Object, e.N = k, o, uint8(n)
 	e.Call.Store(now())
-	o, dead := perform(l, k, ctx)
-	e.Outcome, e.Dead = o, int32(dead)
+	went, dead := perform(l, k, ctx)
+	e.Outcome, e.Dead = went, int32(dead)
 	e.Return.Store(now())
 
 	switch {
-	case k.takes() && (o == ok || o == died):
+	case k.takes() && (went == ok || went == died && n == 0):
 		c.depth[which]++
-		c.told[which] = c.told[which] || o == died
+		c.told[which] = c.told[which] || went == died
 	case k == mark:
 		c.told[which] = false
 	case k == unlock:
