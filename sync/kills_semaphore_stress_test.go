@@ -131,3 +131,30 @@ func (s *semaphoreTarget) settle(t *testing.T, _ int64, dead int) {
 func (s *semaphoreTarget) report() string {
 	return fmt.Sprintf("never more than %d permits in use; %d died with those who had them, and no others", semaphorePermits, s.Lost.Load())
 }
+
+// A census is how much each process has of something: 16 bits each, so that one
+// load shows them all at the same time.
+type census struct{ word atomic.Uint64 }
+
+const (
+	censusBits   = 16
+	censusDoomed = 1 << (censusBits - 1) // the process is dead, or about to die: what it has may be somebody else's already
+)
+
+// enter counts n more for a process, and returns how much those have in all that are not
+// doomed.
+func (c *census) enter(place, n int) (sum int) {
+	now := c.word.Add(uint64(n) << (place * censusBits))
+	for ; now != 0; now >>= censusBits {
+		if now&censusDoomed == 0 {
+			sum += int(now & (censusDoomed - 1))
+		}
+	}
+	return sum
+}
+
+func (c *census) leave(place, n int) { c.word.Add(-(uint64(n) << (place * censusBits))) }
+
+// doom is called before a process is killed, forget before it has a successor.
+func (c *census) doom(place int)   { c.word.Or(censusDoomed << (place * censusBits)) }
+func (c *census) forget(place int) { c.word.And(^(uint64(1<<censusBits-1) << (place * censusBits))) }
