@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/proctest"
+	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
 // An approach brings a victim to one step of a barrier for 3. Another party sleeps
@@ -248,4 +249,30 @@ func TestBarrierMemberComesBeforeSleep(t *testing.T) {
 	awaitTrueSleeper(t, procs[0].Pid())
 	procs[1].Kill(t)
 	procs[0].Expect(t, "broken")
+}
+
+// A late thread of a dead process marks its cell, and is counted, when somebody
+// sleeps already. So nobody sleeps before the threads of the dead are at rest, and a
+// look after that. Here a living process is taken for dead, by hand: its threads go
+// on until the fence gives up, a second later.
+func TestBarrierLateThread(t *testing.T) {
+	proctest.NoLeaks(t)
+	y, file := fenced(t, 3)
+	procs := parties(t, file, 2)
+	late := procs[0]
+	late.Tell(t, "wait")
+	awaitInside(&y.Barrier, 1)
+	cell := cellsOf(&y.Barrier)[0].Load()
+	y.Barrier.Reset()
+	late.Expect(t, "broken")
+
+	const ownerDied = 1 << 30 // FUTEX_OWNER_DIED
+	sight := roster.Look(roster.ID(cell & roster.Mask))
+	sight.Word.Or(ownerDied)
+	procs[1].Tell(t, "wait")
+	awaitInside(&y.Barrier, 1)
+	late.Tell(t, "wait")
+	procs[1].Expect(t, "broken")
+	late.Expect(t, "broken")
+	late.Kill(t)
 }

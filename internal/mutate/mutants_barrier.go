@@ -46,6 +46,16 @@ var barrierMutants = []mutant{
 		pkg:     "sync", test: "TestBarrierNeedsNoLooks/a_member_dies", limit: hang,
 	},
 	{
+		// Either would do here: who finds its cell gone announces itself anew.
+		name: "Barrier: sleepers neither fence the dead nor empty their cells",
+		edits: []edit{
+			{barrierCell, "if roster.Fence(ctx, id) != nil {", "if id == me {"},
+			{barrierCell, "case !member(v, b.load().generation()): // as in vacate\n\t\t\tcell.CompareAndSwap(v, 0)\n", ""},
+		},
+		without: noBarrierBound,
+		pkg:     "sync", tags: "crash", test: "TestBarrierLateThread", limit: hang,
+	},
+	{
 		name:  "Barrier: registered members do not count",
 		edits: []edit{{barrierCell, "return v&cellRegistered != 0 || ", "return "}},
 		pkg:   "sync", test: "TestBarrierMemberKilled", limit: hang,
