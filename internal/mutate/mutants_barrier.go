@@ -87,7 +87,7 @@ var barrierMutants = []mutant{
 	},
 	{
 		name:  "Barrier: who is cut off by a reset takes its round for complete",
-		edits: []edit{{barrierRound, "if cut != 0 && ", "if cut == 1 && "}},
+		edits: []edit{{barrierRound, "if cut != 0 && since(g, ", "if cut == 1 && since(g, "}},
 		pkg:   "sync", test: "TestBarrierStoppedDuringReset",
 	},
 	{
