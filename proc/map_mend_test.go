@@ -106,9 +106,14 @@ func TestResultsThatNobodyGets(t *testing.T) {
 	require.Error(t, err)
 	require.Nil(t, out)
 	require.Equal(t, before, mappedSegments(t), "Map that fails")
-	_, err = proc.Reduce(t.Context(), p, 20, lendPart, 19, nil, func(_, b *shm.Array[int32]) *shm.Array[int32] { return b }, &proc.ForOptions{Schedule: proc.Dynamic, Chunk: 1})
+	last := func(_, b *shm.Array[int32]) *shm.Array[int32] { return b }
+	_, err = proc.Reduce(t.Context(), p, 20, lendPart, 19, nil, last, &proc.ForOptions{Schedule: proc.Dynamic, Chunk: 1})
 	require.Error(t, err)
 	require.Equal(t, before, mappedSegments(t), "Reduce that fails")
+	require.Panics(t, func() {
+		_, _ = proc.Reduce(t.Context(), p, 20, lendPart, -1, nil, last, &proc.ForOptions{Progress: func(proc.Progress) { panic("progress") }})
+	})
+	require.Equal(t, before, mappedSegments(t), "Reduce, with a Progress that panics")
 	require.NoError(t, proc.For(t.Context(), p, 20, lendPart, -1, nil))
 	require.Equal(t, before, mappedSegments(t), "For")
 }

@@ -83,17 +83,23 @@ func For[A, R any](ctx context.Context, p *Pool, n int, body *Func[Part[A], R], 
 func Reduce[A, R any](ctx context.Context, p *Pool, n int, body *Func[Part[A], R], arg A, zero R, combine func(R, R) R, o *ForOptions) (R, error) {
 	results := make(map[int]R)
 	var opened closers
+	combined := false
+	defer func() {
+		if !combined { // it has failed, or Progress or combine has panicked
+			opened.close()
+		}
+	}()
 	err := parts(ctx, p, n, body, arg, o, func(r outcome[R]) {
 		results[r.Index] = r.Value
 		opened.add(r.closeAll)
 	})
 	if err != nil {
-		opened.close()
 		return zero, err
 	}
 	for i := range len(results) {
 		zero = combine(zero, results[i])
 	}
+	combined = true
 	return zero, nil
 }
 

@@ -139,6 +139,30 @@ func TestForWorkerDies(t *testing.T) {
 	works(t, p)
 }
 
+// A panic in Progress passes through For, when no worker is at work on the array any
+// more.
+func TestForProgressPanics(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	p := newPool(t, nil)
+	marks := newArray(t, make([]int32, 100)...)
+	marks.Set(70, 99)
+	var other player
+	require.PanicsWithValue(t, "progress", func() {
+		_ = proc.For(t.Context(), p, 100, plough, field{marks, x.addr}, &proc.ForOptions{
+			Schedule: proc.Static,
+			Progress: func(proc.Progress) { // of the first part
+				other = x.enter(t)
+				other.say(t, "wait until you are cancelled")
+				panic("progress")
+			},
+		})
+	})
+	require.Equal(t, "pool of 2 workers (open, 0 calls)", p.String())
+	other.expect(t, "cancelled")
+	works(t, p)
+}
+
 func TestForFails(t *testing.T) {
 	proctest.NoLeaks(t)
 	p := newPool(t, nil)

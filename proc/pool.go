@@ -185,9 +185,9 @@ type Pool struct {
 //
 // It fails with an [*InitError] if no worker gets ready, with ErrNoMain if main
 // did not call Main first, and with ErrTooDeep. If ctx ends before a worker is ready
-// it returns at once; the workers have Grace to end, as after Terminate. The caller must end the pool by
-// Close or Terminate: until then it has its workers, three goroutines for each
-// of them, and a thread while it has work.
+// it returns at once; the workers have Grace to end, as after Terminate. The caller
+// must end the pool by Close or Terminate: until then it has its workers, three
+// goroutines for each of them, and a thread while it has work.
 func NewPool(ctx context.Context, o *PoolOptions) (*Pool, error) {
 	if o == nil {
 		o = &PoolOptions{}

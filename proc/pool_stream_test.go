@@ -265,11 +265,6 @@ func TestLoopPanics(t *testing.T) {
 		_, _ = square.Map(t.Context(), p, numbers(10), &proc.MapOptions{Progress: func(proc.Progress) { panic("progress") }})
 	})
 	isQuiet(t, p)
-	require.PanicsWithValue(t, "progress", func() {
-		marks := newArray(t, make([]int32, 100)...)
-		_ = proc.For(t.Context(), p, 100, plough, field{Marks: marks}, &proc.ForOptions{Progress: func(proc.Progress) { panic("progress") }})
-	})
-	require.Equal(t, "pool of 2 workers (open, 0 calls)", p.String(), "the array is at rest")
 	works(t, p)
 }
 

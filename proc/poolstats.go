@@ -24,7 +24,7 @@ type WorkerStats struct {
 	Worker    int           `json:"worker"`      // index
 	Processes int           `json:"processes"`   // how many were started
 	Deaths    int           `json:"deaths"`      // how many of these have died, and were not let go
-	Tasks     uint64        `json:"tasks"`       // how many they have done
+	Tasks     uint64        `json:"tasks"`       // how many outcomes they have brought
 	StartUp   time.Duration `json:"start_up_ns"` // from the start of a process to the begin of Init
 	Init      time.Duration `json:"init_ns"`     // in Init
 	Waiting   time.Duration `json:"waiting_ns"`  // for tasks

@@ -21,7 +21,8 @@ var errorTypes []errorType
 
 // RegisterError makes errors of type E keep their identity on the way from
 // another process: errors.As finds, in the error that arrives, a copy of the E
-// that it finds in the original, one of each registered type. It belongs into a package-level variable:
+// that it finds in the original, one of each registered type. It belongs into a
+// package-level variable:
 //
 //	var _ = proc.RegisterError[*NotFoundError]("not found")
 //

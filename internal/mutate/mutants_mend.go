@@ -7,6 +7,7 @@ const (
 	poolWorker  = proc + "/poolworker.go"
 	registerErr = proc + "/registererror.go"
 	mapCall     = proc + "/map.go"
+	poolCall    = proc + "/poolcall.go"
 	part        = proc + "/part.go"
 	lastWords   = proc + "/lastwords.go"
 	records     = "internal/chunk/records.go"
@@ -52,7 +53,7 @@ var mendMutants = []mutant{
 	undo("a verdict is anybody's", poolSlot, "(w.State() == chunk.Killed) != s.condemned", "false", "TestDamagedPool/the_parent's_verdict"),
 	undo("what is ready may be somebody's", publish, "w.Done() == 0 && w.Worker() == 0", "w.Done() == 0", "TestDamagedPool/ready,_of_a_worker"),
 	undo("the limit is the worker's", publish, "w.Limit() == items && ", "", "TestDamagedPool/done,_but_there_were_3_items"),
-	undo("a record that changes is believed", mapCall, "if len(sent) == 0 {", "if false {", "TestRecordThatChanges"),
+	undo("a record that changes is believed", poolCall, "if len(sent) == 0 {", "if false {", "TestRecordThatChanges"),
 
 	// Calls.
 	undo("the last one first", poolJob, "p.jobs.PushBack(j)", "p.jobs.PushFront(j)", "TestSubmittedTasksInOrder"),
@@ -61,7 +62,8 @@ var mendMutants = []mutant{
 		"c, err := f.begin(ctx, p, nil, &job{eager: true})\n\te, bad := f.encode(arg, nil)", "TestSubmitArgumentPanics"),
 	undo("a long error leaves no room for others", records, "+after*recordHead <= Room", "+0*after <= Room", "TestManyErrorsInChunk"),
 	undo("Map keeps results that nobody gets", mapCall, "if out == nil {\n\t\t\topened.close()", "if false {\n\t\t\topened.close()", "TestResultsThatNobodyGets"),
-	undo("Reduce keeps results that nobody gets", part, "opened.close()\n\t\treturn zero, err", "return zero, err", "TestResultsThatNobodyGets"),
+	undo("Reduce keeps results that nobody gets", part, "combined := false", "combined := true", "TestResultsThatNobodyGets"),
+	undo("Progress leaves a For at work", part, "defer func() { <-c.job.over }() // whatever happens, also if Progress panics\n", "", "TestForProgressPanics"),
 	undo("For keeps results", part, "arg, o, outcome[R].drop)", "arg, o, func(outcome[R]) {})", "TestResultsThatNobodyGets"),
 	undo("Stream keeps results that are early", mapCall, "for _, r := range early {\n\t\t\t\tr.drop()", "for range early {", "TestEarlyResultsOfStream"),
 	undo("inputs that cannot travel have no window", poolJob, "for j.stopped == nil && j.put > j.taken &&", "for bad == nil && j.stopped == nil && j.put > j.taken &&", "TestWindowOfInputsThatCannotTravel"),
