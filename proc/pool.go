@@ -163,9 +163,10 @@ type Pool struct {
 	byID            map[uint64]*job
 	lastJob         uint64
 	workers         []*worker
-	target          int // how many workers there should be
-	running         int // goroutines that keep one
-	barren          int // deaths in a row before a worker was ready
+	target          int  // how many workers there should be
+	running         int  // goroutines that keep one
+	alone           bool // the first one has a head start
+	barren          int  // deaths in a row before a worker was ready
 	idle            time.Time
 	closing         bool  // no more calls
 	busy, attentive bool  // the pool's goroutine knows that work is out; it looks again in a while
@@ -180,7 +181,8 @@ type Pool struct {
 	final   []WorkerStats // when the pool has ended
 }
 
-// NewPool starts a pool, and returns when its first worker is ready. When ctx
+// NewPool starts a pool, and returns when its first worker is ready. The others start
+// when there is more to do than that one can take, or a moment later. When ctx
 // ends, the pool is terminated: ctx is its life.
 //
 // It fails with an [*InitError] if no worker gets ready, with ErrNoMain if main
@@ -262,7 +264,13 @@ func (p *Pool) setUp(ctx context.Context) (err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.alone = true
 	p.grow()
+	time.AfterFunc(headStart, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.endHeadStart()
+	})
 	stop := context.AfterFunc(ctx, func() { p.terminate(lifeEnded(ctx)) })
 	go p.run(stop)
 	return nil

@@ -308,6 +308,9 @@ var poolOwner = proctest.Register("owner of a pool", func(h *proctest.Helper) er
 	} else if _, err := square.Map(ctx, p, numbers(10), nil); err != nil {
 		return err
 	}
+	for len(proc.Children()) < 3 { // NewPool waits for the first only
+		runtime.Gosched()
+	}
 	var b strings.Builder
 	for _, c := range proc.Children() {
 		fmt.Fprint(&b, c.Pid(), " ")

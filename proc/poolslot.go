@@ -94,6 +94,9 @@ func (p *Pool) publish(j *job) bool {
 		head.Flags |= chunk.Shared
 	}
 	p.board.Publish(n, p.lastTag, head)
+	if p.alone && len(p.free) < chunk.Slots-1 {
+		p.endHeadStart()
+	}
 	soon := 0 < j.timeout && j.timeout < sweepPeriod && j.out == 1 // the pool's goroutine has not seen its like
 	if !p.busy && !p.attentive || soon {
 		p.busy = true

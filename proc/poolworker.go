@@ -79,9 +79,26 @@ type worker struct {
 	startUp         time.Duration // of all of them, Init included
 }
 
+// headStart is for how long the first worker of a new pool is alone, unless there is
+// more to do than it can take: NewPool and the first result wait for it, and others that
+// start would take processors from it.
+const headStart = 10 * time.Millisecond
+
+// endHeadStart starts the others.
+func (p *Pool) endHeadStart() {
+	if p.alone && p.failed == nil {
+		p.alone = false
+		p.grow()
+	}
+}
+
 // grow starts workers up to the target.
 func (p *Pool) grow() {
-	for n := 0; n < p.target; n++ {
+	target := p.target
+	if p.alone {
+		target = 1
+	}
+	for n := 0; n < target; n++ {
 		if n == len(p.workers) {
 			p.workers = append(p.workers, &worker{pool: p, index: n, sent: make(map[sentKey]*wire.Message)})
 		}
