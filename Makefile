@@ -36,9 +36,9 @@ test: ## run all tests (no root, within two minutes)
 	$(GOTEST) ./...
 
 .PHONY: race
-race: ## run all tests under the race detector
+race: ## run all tests under the race detector, but for examples, which are programs of their own
 	$(call need,gcc,gcc)
-	CGO_ENABLED=1 $(GOTEST) -race ./...
+	CGO_ENABLED=1 $(GOTEST) -race $$($(GO) list ./... | grep -v /examples)
 
 .PHONY: progress
 progress: ## test the bars on a terminal, which are a module of their own

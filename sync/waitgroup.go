@@ -77,7 +77,9 @@ func (w *WaitGroup) Done() { w.must(w.add, -1) }
 
 // Go calls f in a new goroutine, and counts it until f has returned. It is claimed
 // for this process: if the process dies, and be it by a panic of f, waiters in
-// others are told.
+// others are told. A process that uses Go must not call Done for what nobody has
+// claimed: Done takes from its claims first, and what is left of the two would be
+// nobody's.
 //
 // Go panics if 59 other processes have claimed something; then Add and a goroutine
 // that calls Done does it, without the rule for deaths.
