@@ -28,7 +28,6 @@ const (
 type Shop struct {
 	chairs, waiting, next psync.Semaphore
 	closed                atomic.Bool
-	_                     [7]byte
 }
 
 var barber = proc.Register("barber", func(ctx context.Context, shop *shm.Value[Shop]) (cuts int, err error) {

@@ -1,5 +1,8 @@
 // Limits: a worker process may have 256 MiB. A task that takes 2 GiB dies, and
 // takes nobody along.
+//
+// What the Go runtime says about that, at length, comes on standard error, as anything
+// does that a worker writes there: 2>/dev/null hides it, and so does PoolOptions.Stderr.
 package main
 
 import (

@@ -27,7 +27,6 @@ type Table struct {
 	changed psync.Cond
 	lies    [3]bool // which things lie on the table
 	closed  bool
-	_       [4]byte
 }
 
 func (t *Table) empty() bool { return t.lies == [3]bool{} }
