@@ -83,13 +83,18 @@ type Player struct {
 // play goes through all rounds, and prints in its own. No round begins before all have
 // finished the one before it.
 var play = proc.RegisterTask("play", func(ctx context.Context, p Player) error {
+	barrier := p.Barrier.Ptr()
+	if err := barrier.Register(); err != nil { // if this process dies, the others are told
+		return err
+	}
+	defer barrier.Unregister()
 	for round := range n {
 		if round == p.Num {
 			if _, err := fmt.Printf(" %s, num: %d\n", proc.Current().Name, p.Num); err != nil {
 				return err
 			}
 		}
-		if _, err := p.Barrier.Ptr().Wait(ctx); err != nil {
+		if _, err := barrier.Wait(ctx); err != nil {
 			return err
 		}
 	}
