@@ -61,7 +61,7 @@ stress: ## kill processes at every machine instruction (STRIDE=3: a third), and 
 	MULTIPROC_KILLS=$(KILLS) MULTIPROC_STRIDE=$(STRIDE) $(GOTEST) -count=1 -v -timeout 30m -tags stress -run '^TestStress' $(STRESS)
 
 .PHONY: mutate
-mutate: ## break the code in some hundred ways and see the tests notice (6 minutes)
+mutate: ## break the code in some two hundred ways and see the tests notice (6 minutes)
 	$(GO) run ./internal/mutate
 
 .PHONY: history

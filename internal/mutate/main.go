@@ -1,5 +1,5 @@
-// Command mutate shows that the tests of the lock and of the roster bite. It
-// breaks the code in one way after the other and runs the test that is to notice:
+// Command mutate shows that the tests bite. It breaks the code in one way after the
+// other and runs the test that is to notice:
 //
 //	go run ./internal/mutate [-run REGEXP] [-v]
 //

@@ -27,7 +27,8 @@ type Two struct {
 }
 
 // Map squares the numbers in so many processes, which take tasks from one queue
-// and put the outcomes into another one, until the first one is closed and empty.
+// and put the outcomes into another one, until the first one is closed and empty:
+// then Get has an error that matches shm.ErrClosed.
 // It returns the squares in the order of the numbers, and the ids of the processes
 // that made them.
 func Map(ctx context.Context, workers int, numbers []int) (squares []int, pids map[int]bool, err error) {
