@@ -51,12 +51,6 @@ var campaignMutants = []mutant{
 		pkg:   "sync", tags: "stress", test: "TestStressRandomKills/Cond", limit: campaignHang,
 	},
 	{
-		name:    "kills, Cond: signal wakes nobody",
-		edits:   []edit{{cond, "futex.Wake(highHalf(cell), futex.All)", "_ = futex.All"}},
-		without: condNoBound,
-		pkg:     "sync", tags: "stress", test: "TestStressRandomKills/Cond", limit: campaignHang,
-	},
-	{
 		name:    "kills, Event: Set wakes nobody",
 		edits:   []edit{{syncEvent, "futex.Wake(&e.word, futex.All)", "_ = futex.All"}},
 		without: eventForever,
