@@ -257,7 +257,7 @@ func TestPythonUnpickleableResult(t *testing.T) {
 		require.ErrorContains(t, err, "encode the result of bite: ")
 	}
 	for _, w := range p.Stats().Workers {
-		require.Equal(t, 1, w.Processes)
+		require.LessOrEqual(t, w.Processes, 1, "none was replaced; the last one may not be up yet")
 	}
 }
 

@@ -17,6 +17,14 @@ func WithShortLastWords() (end func()) {
 	return func() { lastWordsWait = before }
 }
 
+// WithLongHeadStart leaves the first worker of a new pool alone until there is more to
+// do than it can take. What it returns ends that.
+func WithLongHeadStart() (end func()) {
+	before := headStart
+	headStart = time.Hour
+	return func() { headStart = before }
+}
+
 // Asleep returns how many workers sleep.
 func (p *Pool) Asleep() int { return p.board.Asleep() }
 

@@ -94,7 +94,7 @@ func (p *Pool) publish(j *job) bool {
 		head.Flags |= chunk.Shared
 	}
 	p.board.Publish(n, p.lastTag, head)
-	if p.alone && len(p.free) < chunk.Slots-1 {
+	if len(p.free) < chunk.Slots-1 { // there is another one out
 		p.endHeadStart()
 	}
 	soon := 0 < j.timeout && j.timeout < sweepPeriod && j.out == 1 // the pool's goroutine has not seen its like

@@ -14,7 +14,7 @@ import (
 // Stats tell what the workers of a pool have done so far, in a form that
 // encoding/json writes: durations in nanoseconds.
 type Stats struct {
-	Workers []WorkerStats `json:"workers"` // by index
+	Workers []WorkerStats `json:"workers"` // by index; a place is counted from its first start
 	Slowest []SlowTask    `json:"slowest"` // the slowest five of those that were timed by themselves, the slowest first
 }
 

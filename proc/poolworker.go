@@ -82,9 +82,9 @@ type worker struct {
 // headStart is for how long the first worker of a new pool is alone, unless there is
 // more to do than it can take: NewPool and the first result wait for it, and others that
 // start would take processors from it.
-const headStart = 10 * time.Millisecond
+var headStart = 10 * time.Millisecond
 
-// endHeadStart starts the others.
+// endHeadStart starts the others, unless that was done, or the pool has ended.
 func (p *Pool) endHeadStart() {
 	if p.alone && p.failed == nil {
 		p.alone = false

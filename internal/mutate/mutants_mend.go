@@ -34,6 +34,9 @@ var mendMutants = []mutant{
 	undo("NewPool outlasts its context", pool, "case <-ctx.Done(): // Init may not look at its context\n", "case <-make(chan int):\n", "TestInitialiserOutlivesTheContext"),
 	undo("a worker for each processor", pool, "p.target = runtime.GOMAXPROCS(0)", "p.target = runtime.NumCPU()", "TestDefaultWorkers"),
 	undo("the error of Exit is lost", pool, "return p.exit\n", "return nil\n", "TestExitFails"),
+	undo("all workers start at once", pool, "p.alone = true", "p.alone = false", "TestPoolHeadStart"),
+	undo("the first worker stays alone when there is more to do", poolSlot, "if len(p.free) < chunk.Slots-1 {", "if false {", "TestPoolHeadStart"),
+	undo("the first worker stays alone when there is nothing to do", pool, "time.AfterFunc(headStart, func() {", "time.AfterFunc(1000*headStart, func() {", "TestPoolHeadStartEnds"),
 	undo("a worker has no name", poolChild, "nameProcess(\"worker \" + strconv.Itoa(o.Index))", "_ = strconv.Itoa", "TestNameForPeople"),
 
 	// Standard error.
