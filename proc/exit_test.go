@@ -64,7 +64,6 @@ func TestExitError(t *testing.T) {
 		"exit 7":   "ended with status 7 before its function returned",
 		"exit 0":   "ended with status 0 before its function returned",
 		"signal 9": "was ended by signal 9 (killed)",
-		"signal 1": "was ended by signal 1 (hangup)",
 	} {
 		c := start(t, leave, how, &proc.Options{Name: "quitter"})
 		got, err := c.Result(t.Context())
