@@ -47,6 +47,7 @@ func TestResultThatCannotBeReceived(t *testing.T) {
 	p := newPool(t, nil)
 	busy := puppet.Submit(t.Context(), p, cue{x.addr, 3})
 	player := x.enter(t) // that worker stays
+	awaitChildren(t, 2)  // the other one cannot start later
 	withoutDescriptors(t, func() {
 		_, err := giveArray.Submit(t.Context(), p, 0).Get(t.Context())
 		require.ErrorContains(t, taskError(t, err), "receive what it sends: ")
