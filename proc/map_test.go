@@ -150,6 +150,7 @@ func TestMapKeepsWhatItHas(t *testing.T) {
 				require.Less(t, i, 5)
 			}
 		}
+		require.NoError(t, p.Terminate()) // it has ended before there are sweeps again
 	}
 }
 

@@ -53,6 +53,7 @@ func TestInitAndExit(t *testing.T) {
 	p := newPool(t, &proc.PoolOptions{Workers: 3, Init: hold.With(counts), Exit: letGo.With(counts)})
 	_, err := useHeld.Map(t.Context(), p, numbers(30), nil)
 	require.NoError(t, err)
+	awaitChildren(t, 3) // the inputs may not have needed them all
 	require.NoError(t, p.Close())
 	require.Equal(t, []int32{3, 3, 30}, counts.Copy())
 }
