@@ -341,6 +341,7 @@ func TestPythonReleaseUnusedProcesses(t *testing.T) {
 func TestPythonLargePool(t *testing.T) {
 	proctest.NoLeaks(t)
 	p := newPool(t, &proc.PoolOptions{Workers: 60})
+	awaitChildren(t, 60)
 	works(t, p)
 	require.NoError(t, p.Close())
 }

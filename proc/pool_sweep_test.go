@@ -17,11 +17,11 @@ func WithShortLastWords() (end func()) {
 	return func() { lastWordsWait = before }
 }
 
-// WithLongHeadStart leaves the first worker of a new pool alone until there is more to
-// do than it can take. What it returns ends that.
-func WithLongHeadStart() (end func()) {
+// WithHeadStart leaves the first worker of a new pool alone for another time. What it
+// returns ends that.
+func WithHeadStart(d time.Duration) (end func()) {
 	before := headStart
-	headStart = time.Hour
+	headStart = d
 	return func() { headStart = before }
 }
 

@@ -372,6 +372,7 @@ func TestPoolDefaults(t *testing.T) {
 func TestPoolStatsAreJSON(t *testing.T) {
 	proctest.NoLeaks(t)
 	p := newPool(t, &proc.PoolOptions{Workers: 3})
+	awaitChildren(t, 3)
 	works(t, p)
 	s := p.Stats()
 	var tasks uint64

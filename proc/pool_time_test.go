@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,6 +147,23 @@ func TestTimeoutOfOneCall(t *testing.T) {
 	}
 }
 
+// Several items of one chunk run into their limit: each has that for its outcome,
+// though none is collected before the chunk is done.
+func TestTimeoutsInOneChunk(t *testing.T) {
+	proctest.NoLeaks(t)
+	proc.WithoutSweeps()
+	defer proc.WithSweeps()
+	p := newPool(t, &proc.PoolOptions{Workers: 1, Grace: 50 * time.Millisecond})
+	in := slices.Repeat([]fate{{Kind: "stalls"}}, 3)
+	_, err := suffer.Map(t.Context(), p, in, &proc.MapOptions{Chunk: 3, KeepGoing: true, Timeout: 5 * time.Millisecond})
+	for i := range in {
+		var failed proc.TaskErrors
+		require.ErrorAs(t, err, &failed)
+		require.ErrorIs(t, failed.At(i), proc.ErrTaskTimeout)
+	}
+	require.NoError(t, p.Close())
+}
+
 // alive succeeds if nobody has cancelled it.
 var alive = proc.Register("alive", func(ctx context.Context, n int) (int, error) { return n, ctx.Err() })
 
@@ -257,6 +275,7 @@ func TestTerminateWhileArgumentsAreFetched(t *testing.T) {
 		go func() { _, _ = digest.Map(t.Context(), p, in, nil) }()
 		require.NoError(t, p.Terminate())
 	}
+	defer proc.WithHeadStart(0)()
 	for range 10 { // while it has only just begun
 		p := newPool(t, &proc.PoolOptions{Workers: 3, Grace: never, Init: readInit.With(in)})
 		require.NoError(t, p.Terminate())

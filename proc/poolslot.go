@@ -359,6 +359,9 @@ func (p *Pool) judge(n int, now time.Duration) time.Duration {
 		p.condemn(n, w)
 		return 0
 	}
+	if s.asked >= s.taken && !p.deliver(n, w, nil) {
+		return time.Millisecond // the outcome of an item that was asked before is on its way
+	}
 	why := ErrTaskCancelled
 	if j.stopped == nil {
 		began := p.board.Began(w.Worker())

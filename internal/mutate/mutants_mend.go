@@ -82,6 +82,7 @@ var mendMutants = []mutant{
 	undo("a short limit in a busy pool", poolSlot, "soon := 0 < j.timeout && j.timeout < sweepPeriod && j.out == 1", "soon := false", "TestShortTimeLimitInBusyPool"),
 	undo("the end of a call drops what is committed", poolJob, "p.collect(i) // what is committed by now", "", "TestMapKeepsWhatItHas"),
 	undo("the end of a call drops what is delivered", poolJob, "if !j.patient {\n\t\tclose", "if true {\n\t\tclose", "TestMapKeepsWhatItHas"),
+	undo("who was asked before has its own error", poolSlot, "if s.asked >= s.taken && !p.deliver(n, w, nil) {", "if false {", "TestTimeoutsInOneChunk"),
 	undo("For counts parts", part, "c.total, c.counts = n, true", "c.total = n", "TestProgress"),
 
 	// What is told.
