@@ -42,7 +42,7 @@ func TestContextCancelledWithCause(t *testing.T) {
 	x := newExchange(t)
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	c, err := stubborn.Start(ctx, x.addr, &proc.Options{Grace: 50 * time.Millisecond})
+	c, err := stubborn.Start(ctx, x.addr, &proc.Options{Grace: time.Second}) // time enough to say something
 	require.NoError(t, err)
 	p := x.answer(t)
 	p.expect(t, "up")
