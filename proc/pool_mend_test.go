@@ -214,7 +214,8 @@ func TestSubmittedTasksInOrder(t *testing.T) {
 
 var hang = proc.RegisterTask("hang", func(context.Context, struct{}) error { <-make(chan int); return nil })
 
-// Close waits for tasks, and for nothing else that does not end.
+// Close waits for tasks, also of workers that are to leave, and for nothing else that
+// does not end.
 func TestCloseWhenWorkersDoNotLeave(t *testing.T) {
 	proctest.NoLeaks(t)
 	p := newPool(t, &proc.PoolOptions{Grace: 20 * time.Millisecond})
@@ -227,18 +228,23 @@ func TestCloseWhenWorkersDoNotLeave(t *testing.T) {
 	require.NoError(t, p.Close())
 
 	x := newExchange(t)
-	p = newPool(t, &proc.PoolOptions{Workers: 1, Grace: 20 * time.Millisecond})
-	f := puppet.Submit(t.Context(), p, cue{x.addr, 3})
-	player := x.enter(t)
+	p = newPool(t, &proc.PoolOptions{Workers: 2, Grace: 20 * time.Millisecond})
+	f, g := puppet.Submit(t.Context(), p, cue{x.addr, 3}), puppet.Submit(t.Context(), p, cue{x.addr, 4})
+	one, other := x.enter(t), x.enter(t)
+	require.NoError(t, p.Resize(1)) // one of them is to leave
 	closed := make(chan error)
 	go func() { closed <- p.Close() }()
-	player.say(t, "obey")
+	one.say(t, "obey")
+	other.say(t, "obey")
 	select {
 	case <-f.Done():
+		require.Fail(t, "the task was asked to end")
+	case <-g.Done():
 		require.Fail(t, "the task was asked to end")
 	case <-time.After(100 * time.Millisecond): // a good pool passes after any time
 	}
 	f.Cancel()
+	g.Cancel()
 	require.NoError(t, <-closed)
 }
 
