@@ -76,7 +76,7 @@ var mendMutants = []mutant{
 	undo("an input that ends its goroutine panics", proc+"/feeder.go", "goexit: v == nil", "goexit: false", "TestInputGoexit"),
 	undo("an input's panic hides its error", proc+"/feeder.go", "err, _ := p.value.(error)\n\treturn err", "return nil", "TestInputGoexit"),
 	undo("an error's panic takes the worker along", poolChild, "if err != nil {\n\t\tf := failureOf(err)\n\t\tfailed = &f\n\t}\n\treturned = true", "returned = true\n\tif err != nil {\n\t\tf := failureOf(err)\n\t\tfailed = &f\n\t}", "TestErrorPanics"),
-	undo("an argument stays open", proc+"/function.go", "if closeAll != nil {\n\t\t\tcloseAll()\n\t\t}\n\t\treturn result, err", "return result, err", "TestArgumentsAreClosed"),
+	undo("an argument stays open", proc+"/function.go", "if closeAll != nil {\n\t\t\tcloseAll()\n\t\t}\n\t\treturn result, err", "_ = closeAll\n\t\treturn result, err", "TestArgumentsAreClosed"),
 	undo("an empty call leaves no time behind", poolJob, "p.board.Kick(&p.kicked) // it counts the time from now on", "", "TestIdleTimeoutAfterEmptyCall"),
 	undo("who is not ready is idle", poolRun, "default:\n\t\treturn 0\n", "default:\n\t\treturn time.Since(p.idle)\n", "TestIdleTimeoutBeginsWithTheFirstWorker"),
 	undo("a short limit in a busy pool", poolSlot, "soon := 0 < j.timeout && j.timeout < sweepPeriod && j.out == 1", "soon := false", "TestShortTimeLimitInBusyPool"),
