@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
+	"github.com/go-multiproc/multiproc/proc"
+	"github.com/go-multiproc/multiproc/shm"
 )
 
 // program is the program with a process group of its own, as a shell starts it,
@@ -52,8 +55,10 @@ func TestEnd(t *testing.T) {
 	for _, tt := range []trial{
 		{"Ctrl-C", []string{"-wrap", "-stats"}, ctrlC,
 			`^squares: interrupted: interrupt signal received\n$`, statusInterrupted},
+		// There is always a worker that begins, which may die before its parent
+		// looks: see squareAll.
 		{"Ctrl-C, a process per element", []string{"-per-element", "-wrap"}, ctrlC,
-			`^squares: interrupted: interrupt signal received\n$`, statusInterrupted},
+			`^squares: interrupted: (interrupt signal received|elements .* ended by signal 2 \(interrupt\))\n$`, statusInterrupted},
 		{"terminated", []string{"-wrap", "-stats"},
 			func(parent, _ int) error { return unix.Kill(parent, unix.SIGTERM) },
 			`^squares: interrupted: terminated signal received\n$`, statusInterrupted},
@@ -142,4 +147,21 @@ func TestCancelled(t *testing.T) {
 	err := run(ctx, []string{"2", "3"}, nil, &out)
 	require.ErrorIs(t, err, errInterrupted)
 	require.Empty(t, out.String())
+}
+
+// dying is a worker that Ctrl-C meets before proc.Main catches it.
+var dying = proc.Register("dies of SIGINT", func(_ context.Context, j job[int32]) (int, error) {
+	signal.Reset(unix.SIGINT)
+	_ = unix.Kill(os.Getpid(), unix.SIGINT) // always allowed
+	select {}
+})
+
+func TestInterruptedWorker(t *testing.T) {
+	proctest.NoLeaks(t)
+	numbers, err := shm.ArrayOf([]int32{2, 3}, nil)
+	require.NoError(t, err)
+	defer numbers.Close()
+	err = squareAll(t.Context(), dying, numbers, &options{workers: 1})
+	require.ErrorIs(t, err, errInterrupted)
+	require.ErrorContains(t, err, "ended by signal 2 (interrupt)")
 }

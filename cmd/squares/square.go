@@ -134,6 +134,11 @@ func squareAll[T number](ctx context.Context, worker *proc.Func[job[T], int], nu
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", errInterrupted, context.Cause(ctx))
 	}
+	// A terminal sends Ctrl-C to workers, too. One that is not yet in proc.Main
+	// dies of it, and that can be seen here before the signal is.
+	if end := new(proc.ExitError); errors.As(err, &end) && end.Code == -int(syscall.SIGINT) {
+		return fmt.Errorf("%w: %w", errInterrupted, err)
+	}
 	return err
 }
 
