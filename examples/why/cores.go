@@ -34,7 +34,9 @@ func cores(ctx context.Context, numbers int) (*measure.Table, error) {
 	t := measure.NewTable("A computation, divided among processes", "processes", "time", "times as fast")
 	var alone time.Duration
 	for _, n := range []int{1, 2, 4} {
-		took, err := measure.Time(func() error { return divide(ctx, numbers, n) })
+		took, err := measure.Median(3, func() (time.Duration, error) {
+			return measure.Time(func() error { return divide(ctx, numbers, n) })
+		})
 		if err != nil {
 			return nil, err
 		}
