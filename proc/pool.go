@@ -340,32 +340,6 @@ func (p *Pool) failure() error {
 	return p.failed
 }
 
-// Resize changes how many workers the pool has. Those that are too many leave
-// after the task that they have in hand. It returns at once.
-func (p *Pool) Resize(workers int) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.failed != nil:
-		return p.failed
-	case p.closing:
-		return ErrPoolClosed
-	case workers < 1 || workers > mostWorkers:
-		return fmt.Errorf("proc: resize a pool to %d workers: from 1 to %d are possible", workers, mostWorkers)
-	}
-	p.target = workers
-	p.grow()
-	p.shrink(workers)
-	return nil
-}
-
-// Workers returns how many workers the pool is to have.
-func (p *Pool) Workers() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.target
-}
-
 // String describes the pool.
 func (p *Pool) String() string {
 	p.mu.Lock()

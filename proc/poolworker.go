@@ -13,48 +13,6 @@ import (
 	"github.com/go-multiproc/multiproc/internal/wire"
 )
 
-// frameNone is not sent: a worker is told so that there will be no more frames.
-const frameNone byte = 0
-
-// Frames between a pool and its workers, on the control socket.
-const (
-	frameReady     byte = 32 + iota // worker: the initialiser has returned
-	frameFetch                      // worker: the argument of an item, or of a whole job
-	frameFetched                    // parent: here it is
-	frameWithdrawn                  // parent: it does not come, and why; empty: nobody wants it any more
-	frameSent                       // worker: a result that does not lie in the slot
-	frameCancel                     // parent: an item is to end
-)
-
-// A fetchOrder asks for an argument.
-type fetchOrder struct {
-	Job  uint64
-	Item int // sharedItem: the job's own
-}
-
-const sharedItem = -1
-
-// Jobs that stand for what a pool runs at a worker's begin and end.
-const (
-	initJob = ^uint64(0) - iota
-	exitJob
-)
-
-// A cancelOrder says which item is to end, and why.
-type cancelOrder struct {
-	Slot    int
-	Tag     uint32
-	Item    int
-	Timeout bool
-}
-
-// A sentKey says whose result was sent.
-type sentKey struct {
-	slot int
-	tag  uint32
-	item int
-}
-
 // A worker is a place for one process at a time.
 type worker struct {
 	pool  *Pool
@@ -77,59 +35,6 @@ type worker struct {
 
 	processes, died int
 	startUp         time.Duration // of all of them, Init included
-}
-
-// headStart is for how long the first worker of a new pool is alone, unless there is
-// more to do than it can take: NewPool and the first result wait for it, and others that
-// start would take processors from it.
-var headStart = 10 * time.Millisecond
-
-// endHeadStart starts the others, unless that was done, or the pool has ended.
-func (p *Pool) endHeadStart() {
-	if p.alone && p.failed == nil {
-		p.alone = false
-		p.grow()
-	}
-}
-
-// grow starts workers up to the target.
-func (p *Pool) grow() {
-	target := p.target
-	if p.alone {
-		target = 1
-	}
-	for n := 0; n < target; n++ {
-		if n == len(p.workers) {
-			p.workers = append(p.workers, &worker{pool: p, index: n, sent: make(map[sentKey]*wire.Message)})
-		}
-		if w := p.workers[n]; !w.kept {
-			w.kept = true
-			p.running++
-			go w.keep()
-		}
-	}
-}
-
-// shrink asks workers above a number to leave.
-func (p *Pool) shrink(workers int) {
-	for n := workers; n < len(p.workers); n++ {
-		p.workers[n].dismiss()
-	}
-}
-
-func (p *Pool) dismissAll() { p.shrink(0) }
-
-// able returns how many workers can take a chunk if they are awake, at least.
-func (p *Pool) able() (n int) {
-	if p.o.MaxTasks > 0 || p.o.MaxResident > 0 {
-		return 0 // any of them may be about to leave
-	}
-	for _, w := range p.workers {
-		if w.proc != nil && w.ready && !w.leaving && !w.doomed {
-			n++
-		}
-	}
-	return n
 }
 
 // wanted reports whether there should be a process at this place.

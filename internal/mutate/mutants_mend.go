@@ -35,7 +35,7 @@ var mendMutants = []mutant{
 	undo("a worker for each processor", pool, "p.target = runtime.GOMAXPROCS(0)", "p.target = runtime.NumCPU()", "TestDefaultWorkers"),
 	undo("the error of Exit is lost", pool, "return p.exit\n", "return nil\n", "TestExitFails"),
 	undo("all workers start at once", pool, "p.alone = true", "p.alone = false", "TestPoolHeadStart"),
-	undo("the first worker stays alone when there is more to do", poolSlot, "if len(p.free) < chunk.Slots-1 {", "if false {", "TestPoolHeadStart"),
+	undo("the first worker stays alone when there is more to do", poolPublish, "if len(p.free) < chunk.Slots-1 {", "if false {", "TestPoolHeadStart"),
 	undo("the first worker stays alone when there is nothing to do", pool, "time.AfterFunc(headStart, func() {", "time.AfterFunc(1000*headStart, func() {", "TestPoolHeadStartEnds"),
 	undo("a worker has no name", poolChild, "nameProcess(\"worker \" + strconv.Itoa(o.Index))", "_ = strconv.Itoa", "TestNameForPeople"),
 
@@ -79,15 +79,15 @@ var mendMutants = []mutant{
 	undo("an argument stays open", proc+"/function.go", "if closeAll != nil {\n\t\t\tcloseAll()\n\t\t}\n\t\treturn result, err", "_ = closeAll\n\t\treturn result, err", "TestArgumentsAreClosed"),
 	undo("an empty call leaves no time behind", poolJob, "p.board.Kick(&p.kicked) // it counts the time from now on", "", "TestIdleTimeoutAfterEmptyCall"),
 	undo("who is not ready is idle", poolRun, "default:\n\t\treturn 0\n", "default:\n\t\treturn time.Since(p.idle)\n", "TestIdleTimeoutBeginsWithTheFirstWorker"),
-	undo("a short limit in a busy pool", poolSlot, "soon := 0 < j.timeout && j.timeout < sweepPeriod && j.out == 1", "soon := false", "TestShortTimeLimitInBusyPool"),
+	undo("a short limit in a busy pool", poolPublish, "soon := 0 < j.timeout && j.timeout < sweepPeriod && j.out == 1", "soon := false", "TestShortTimeLimitInBusyPool"),
 	undo("the end of a call drops what is committed", poolJob, "p.collect(i) // what is committed by now", "", "TestMapKeepsWhatItHas"),
 	undo("the end of a call drops what is delivered", poolJob, "if !j.patient {\n\t\tclose", "if true {\n\t\tclose", "TestMapKeepsWhatItHas"),
-	undo("who was asked before has its own error", poolSlot, "if s.asked >= s.taken && !p.deliver(n, w, nil) {", "if false {", "TestTimeoutsInOneChunk"),
+	undo("who was asked before has its own error", poolJudge, "if s.asked >= s.taken && !p.deliver(n, w, nil) {", "if false {", "TestTimeoutsInOneChunk"),
 	undo("For counts parts", part, "c.total, c.counts = n, true", "c.total = n", "TestProgress"),
 
 	// What is told.
 	undo("the first registered error hides the others", registerErr, "all = append(all, registeredError{t.name, body})", "return []registeredError{{t.name, body}}", "TestRegisteredErrors"),
 	undo("who died is not among the slowest", poolSlot, "hadTask = true\n\t\t\tp.noteLost(n, word)", "hadTask = true", "TestSlowestTasksThatLostTheirWorkers"),
-	undo("who was killed is not among the slowest", poolSlot, "s.condemned = true\n\tp.noteLost(n, w)", "s.condemned = true", "TestSlowestTasksThatLostTheirWorkers"),
+	undo("who was killed is not among the slowest", poolJudge, "s.condemned = true\n\tp.noteLost(n, w)", "s.condemned = true", "TestSlowestTasksThatLostTheirWorkers"),
 	undo("the first input stands for all", poolStats, "for range item {", "for range 0 {", "TestSlowestTasksThatLostTheirWorkers"),
 }

@@ -1,12 +1,14 @@
 package main
 
 const (
-	proc      = "proc"
-	poolRun   = proc + "/poolrun.go"
-	poolSlot  = proc + "/poolslot.go"
-	poolChild = proc + "/poolchild.go"
-	claimed   = "internal/chunk/claim.go"
-	publish   = "internal/chunk/publish.go"
+	proc        = "proc"
+	poolRun     = proc + "/poolrun.go"
+	poolSlot    = proc + "/poolslot.go"
+	poolJudge   = proc + "/pooljudge.go"
+	poolPublish = proc + "/poolpublish.go"
+	poolChild   = proc + "/poolchild.go"
+	claimed     = "internal/chunk/claim.go"
+	publish     = "internal/chunk/publish.go"
 )
 
 // noReplacement leaves the place of a dead worker empty: who comes new looks by
@@ -67,7 +69,7 @@ var poolMutants = []mutant{
 	},
 	{
 		name:  "pool: no verdict on who stands",
-		edits: []edit{{poolSlot, "p.workers[w.Worker()].kill()\n", ""}},
+		edits: []edit{{poolJudge, "p.workers[w.Worker()].kill()\n", ""}},
 		pkg:   proc, tags: "crash", test: "TestPoolWorkerStoppedAtEachStepWithTimeLimit/item_116", limit: 2 * hang,
 	},
 	{
