@@ -17,7 +17,7 @@ import (
 var (
 	// ErrNoMain means that Start was called in a program whose main function
 	// did not call Main first: a child would run that program again.
-	ErrNoMain = errors.New("proc: proc.Main was not called first in main (in a test: in TestMain)")
+	ErrNoMain = errors.New("proc.Main was not called first in main (in a test: in TestMain)")
 
 	// ErrRunning is the error of closing a process that still runs.
 	ErrRunning = errors.New("proc: process is still running")

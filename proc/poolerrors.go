@@ -80,7 +80,11 @@ type TaskErrors []*TaskError
 func (e TaskErrors) Error() string {
 	const most = 5
 	var b strings.Builder
-	fmt.Fprintf(&b, "proc: %d inputs have failed", len(e))
+	inputs := "inputs have"
+	if len(e) == 1 {
+		inputs = "input has"
+	}
+	fmt.Fprintf(&b, "proc: %d %s failed", len(e), inputs)
 	for i, one := range e {
 		if i == most {
 			fmt.Fprintf(&b, "; and %d more", len(e)-most)

@@ -44,7 +44,7 @@ func TestStartBeforeMain(t *testing.T) {
 	early := build(t, "early")
 	for _, where := range []string{"init", "before", "never"} {
 		got := output(t, []string{"EARLY=" + where}, early)
-		require.Equal(t, "start task: proc: proc.Main was not called first in main (in a test: in TestMain) true true\n", got, where)
+		require.Equal(t, "start task: proc.Main was not called first in main (in a test: in TestMain) true true\n", got, where)
 	}
 }
 

@@ -177,14 +177,14 @@ func (b *BoundedSemaphore) Release(n int) error {
 	for {
 		cell := ownCell(b.used(), me, 0)
 		if cell == nil || me == 0 {
-			return fmt.Errorf("psync: Release of %d permits by a process that holds none: %w", n, ErrTooMany)
+			return fmt.Errorf("psync: Release(%d) by a process that holds 0: %w", n, ErrTooMany)
 		}
 		w := cell.Load()
 		if ownerOf(w) != me {
 			continue
 		}
 		if uint64(heldOf(w)) < uint64(n) {
-			return fmt.Errorf("psync: Release of %d permits by a process that holds %d: %w", n, heldOf(w), ErrTooMany)
+			return fmt.Errorf("psync: Release(%d) by a process that holds %d: %w", n, heldOf(w), ErrTooMany)
 		}
 		if cell.CompareAndSwap(w, w-uint64(n)<<heldShift) {
 			probe.At(probe.Bound253)
@@ -221,8 +221,11 @@ func (b *BoundedSemaphore) check(op string, n int) error {
 	if limit > boundedMost {
 		panic(fmt.Sprintf("psync: bad memory: a bounded semaphore with a limit of %d", limit))
 	}
+	if limit == 0 && n > 0 {
+		return fmt.Errorf("psync: %s(%d) on a bounded semaphore before its Init: %w", op, n, ErrTooMany)
+	}
 	if n > limit {
-		return fmt.Errorf("psync: %s of %d permits of a bounded semaphore with %d: %w", op, n, limit, ErrTooMany)
+		return fmt.Errorf("psync: %s(%d) on a bounded semaphore whose limit is %d: %w", op, n, limit, ErrTooMany)
 	}
 	return nil
 }

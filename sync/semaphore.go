@@ -108,7 +108,7 @@ func (s *Semaphore) Init(permits, max int) error {
 		w := s.state.Load()
 		set := w >> semaphoreMaxShift
 		if set == 0 && w&semaphorePermits != 0 {
-			return fmt.Errorf("psync: the semaphore has been in use before Init, and has %d permits", w&semaphorePermits)
+			return fmt.Errorf("psync: the semaphore has been in use before Init, which found permits in it: %d", w&semaphorePermits)
 		}
 		// First who sets up, then what: there is a max after that.
 		if !s.initial.CompareAndSwap(0, mark) && s.initial.Load() != mark {
@@ -179,7 +179,7 @@ func (s *Semaphore) Release(n int) error {
 	for {
 		w := s.state.Load()
 		if w&semaphorePermits+uint64(n) > s.max() {
-			return fmt.Errorf("psync: Release of %d permits into a semaphore with %d of at most %d: %w", n, w&semaphorePermits, s.max(), ErrTooMany)
+			return fmt.Errorf("psync: Release(%d) into a semaphore that has %d permits of at most %d: %w", n, w&semaphorePermits, s.max(), ErrTooMany)
 		}
 		if s.put(w, w+uint64(n)) {
 			return nil
@@ -265,7 +265,7 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int) error {
 // possible tells whether there can ever be n permits.
 func (s *Semaphore) possible(n uint64) error {
 	if max := s.max(); n > max {
-		return fmt.Errorf("psync: Acquire of %d permits from a semaphore of at most %d: %w", n, max, ErrTooMany)
+		return fmt.Errorf("psync: Acquire(%d) from a semaphore of at most %d permits: %w", n, max, ErrTooMany)
 	}
 	return nil
 }
@@ -329,6 +329,6 @@ func (s *Semaphore) leave() {
 // mustNotBeNegative panics if n is.
 func mustNotBeNegative(op string, n int) {
 	if n < 0 {
-		panic(fmt.Sprintf("psync: %s of %d permits", op, n))
+		panic(fmt.Sprintf("psync: %s(%d): a number of permits is not negative", op, n))
 	}
 }

@@ -30,7 +30,7 @@ func ExampleSemaphore() {
 	fmt.Println("one too many:", slots.Release(1))
 	// Output:
 	// free: 2
-	// one too many: psync: Release of 1 permits into a semaphore with 2 of at most 2: too many permits
+	// one too many: psync: Release(1) into a semaphore that has 2 permits of at most 2: too many permits
 }
 
 // Three licences for all processes of a program: one that crashes gives its own
@@ -48,6 +48,6 @@ func ExampleBoundedSemaphore() {
 	// Output:
 	// <nil> 1
 	// false
-	// psync: Acquire of 4 permits of a bounded semaphore with 3: too many permits
+	// psync: Acquire(4) on a bounded semaphore whose limit is 3: too many permits
 	// <nil> 3
 }

@@ -101,7 +101,7 @@ func TestBoundedSemaphoreIdleCellIsTaken(t *testing.T) {
 	w.top = uint32(len(w.cells))
 	require.True(t, c.Bound.TryAcquire(1), "the only empty cell")
 	see(t, idle, "try", "bounded", 1, "no")
-	see(t, idle, "release", "bounded", 1, "psync: Release of 1 permits by a process that holds none: too many permits")
+	see(t, idle, "release", "bounded", 1, "psync: Release(1) by a process that holds 0: too many permits")
 	require.NoError(t, c.Bound.Release(1))
 	see(t, idle, "acquire", "bounded", 1, "ok")
 }

@@ -178,12 +178,12 @@ func TestBoundedSemaphore(t *testing.T) {
 	require.Equal(t, 1, b.Value())
 
 	other := guest.Start(t, []*os.File{file})
-	tooMany := "psync: Release of 1 permits by a process that holds "
-	see(t, other, "release", "bounded", 1, tooMany+"none: too many permits")
+	tooMany := "psync: Release(1) by a process that holds "
+	see(t, other, "release", "bounded", 1, tooMany+"0: too many permits")
 	see(t, other, "try", "bounded", 1, "ok")
 	see(t, other, "try", "bounded", 1, "no")
 	require.False(t, b.TryAcquire(1))
-	require.EqualError(t, b.Release(2), "psync: Release of 2 permits by a process that holds 1: too many permits")
+	require.EqualError(t, b.Release(2), "psync: Release(2) by a process that holds 1: too many permits")
 	see(t, other, "release", "bounded", 1, "ok")
 	see(t, other, "release", "bounded", 1, tooMany+"0: too many permits")
 	require.NoError(t, b.Release(1))
@@ -218,9 +218,9 @@ func TestSemaphoreTimeout(t *testing.T) {
 
 func TestSemaphoreMisuse(t *testing.T) {
 	forSemaphores(t, 3, func(t *testing.T, _ *counter, s semaphore, _ string, _ *os.File) {
-		require.PanicsWithValue(t, "psync: Acquire of -1 permits", func() { _ = s.Acquire(t.Context(), -1) })
+		require.PanicsWithValue(t, "psync: Acquire(-1): a number of permits is not negative", func() { _ = s.Acquire(t.Context(), -1) })
 		require.Panics(t, func() { s.TryAcquire(-1) })
-		require.PanicsWithValue(t, "psync: Release of -1 permits", func() { _ = s.Release(-1) })
+		require.PanicsWithValue(t, "psync: Release(-1): a number of permits is not negative", func() { _ = s.Release(-1) })
 		require.ErrorIs(t, s.Acquire(t.Context(), 4), psync.ErrTooMany, "an error instead of an eternal wait")
 		require.False(t, s.TryAcquire(4))
 		require.ErrorIs(t, s.Release(1), psync.ErrTooMany)
@@ -249,9 +249,11 @@ func TestSemaphoreInit(t *testing.T) {
 	require.EqualError(t, s.Init(0, 3), "psync: the semaphore was set up for at most 2 permits, not 3")
 	var used psync.Semaphore
 	require.NoError(t, used.Release(1))
-	require.EqualError(t, used.Init(1, 2), "psync: the semaphore has been in use before Init, and has 1 permits")
+	require.EqualError(t, used.Init(1, 2), "psync: the semaphore has been in use before Init, which found permits in it: 1")
 
 	var b psync.BoundedSemaphore
+	require.EqualError(t, b.Acquire(t.Context(), 1), "psync: Acquire(1) on a bounded semaphore before its Init: too many permits")
+	require.NoError(t, b.Acquire(t.Context(), 0))
 	for _, limit := range []int{-1, 0, 1 << 16} {
 		require.EqualError(t, b.Init(limit), fmt.Sprintf("psync: a bounded semaphore has 1 to 65535 permits, not %d", limit))
 	}
@@ -272,7 +274,7 @@ func TestSemaphoreWaitsForInit(t *testing.T) {
 	awaitTrueSleeper(t, many.Pid())
 	tell(t, few, "acquire", "semaphore", 1)
 	require.NoError(t, c.Sem.Init(2, 3))
-	many.Expect(t, "psync: Acquire of 4 permits from a semaphore of at most 3: too many permits")
+	many.Expect(t, "psync: Acquire(4) from a semaphore of at most 3 permits: too many permits")
 	few.Expect(t, "ok")
 	require.Equal(t, 1, c.Sem.Value())
 }

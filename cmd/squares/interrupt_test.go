@@ -160,7 +160,7 @@ func TestInterruptedWorker(t *testing.T) {
 	proctest.NoLeaks(t)
 	numbers, err := shm.ArrayOf([]int32{2, 3}, nil)
 	require.NoError(t, err)
-	defer numbers.Close()
+	defer func() { require.NoError(t, numbers.Close()) }()
 	err = squareAll(t.Context(), dying, numbers, &options{workers: 1})
 	require.ErrorIs(t, err, errInterrupted)
 	require.ErrorContains(t, err, "ended by signal 2 (interrupt)")
