@@ -137,7 +137,7 @@ func squareAll[T number](ctx context.Context, worker *proc.Func[job[T], int], nu
 	// A terminal sends Ctrl-C to workers, too. One that is not yet in proc.Main
 	// dies of it, and that can be seen here before the signal is.
 	if end := new(proc.ExitError); errors.As(err, &end) && end.Code == -int(syscall.SIGINT) {
-		return fmt.Errorf("%w: %w", errInterrupted, err)
+		return fmt.Errorf("%w: %v signal received by a worker", errInterrupted, syscall.SIGINT)
 	}
 	return err
 }
