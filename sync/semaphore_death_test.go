@@ -1,0 +1,118 @@
+package sync_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-multiproc/multiproc/internal/proctest"
+)
+
+// The first in line is killed; so is one behind it. Nobody waits for them.
+func TestSemaphoreWaiterKilled(t *testing.T) {
+	forSemaphores(t, 3, func(t *testing.T, _ *counter, s semaphore, kind string, file *os.File) {
+		require.True(t, s.TryAcquire(2))
+		var line [3]*proctest.Proc
+		for i := range line {
+			line[i] = guest.Start(t, []*os.File{file})
+			tell(t, line[i], "acquire", kind, []int{3, 3, 1}[i])
+			awaitTrueSleeper(t, line[i].Pid())
+		}
+		line[1].Kill(t)
+		line[0].Kill(t)
+		line[2].Expect(t, "ok")
+		require.NoError(t, s.Release(2))
+		require.True(t, s.TryAcquire(2) || s.Acquire(t.Context(), 2) == nil)
+	})
+}
+
+// What CPython's semaphores do not survive: their holder is killed. The permits of
+// the plain one are gone; but anybody may put new ones in.
+func TestSemaphoreHolderKilled(t *testing.T) {
+	proctest.NoLeaks(t)
+	c, file := stage[counter](t)
+	require.NoError(t, c.Sem.Init(1, 1))
+	victim, waiter := guest.Start(t, []*os.File{file}), guest.Start(t, []*os.File{file})
+	see(t, victim, "acquire", "semaphore", 1, "ok")
+	tell(t, waiter, "acquire", "semaphore", 1)
+	awaitTrueSleeper(t, waiter.Pid())
+	victim.Kill(t)
+	require.Zero(t, c.Sem.Value())
+	require.NoError(t, c.Sem.Release(1))
+	waiter.Expect(t, "ok")
+}
+
+// A killed holder's permits come back at once, to who sleeps as to who comes.
+func TestBoundedSemaphoreHolderKilled(t *testing.T) {
+	proctest.NoLeaks(t)
+	c, file := stage[counter](t)
+	require.NoError(t, c.Bound.Init(3))
+	victim, waiter := guest.Start(t, []*os.File{file}), guest.Start(t, []*os.File{file})
+	for range 3 {
+		see(t, victim, "acquire", "bounded", 1, "ok")
+	}
+	tell(t, waiter, "acquire", "bounded", 2)
+	awaitTrueSleeper(t, waiter.Pid())
+	victim.Kill(t)
+	waiter.Expect(t, "ok")
+	require.Equal(t, 1, c.Bound.Value())
+	require.NoError(t, c.Bound.Acquire(t.Context(), 1))
+
+	waiter.Kill(t)
+	require.Equal(t, 2, c.Bound.Value(), "free, even before anybody has taken them")
+	require.True(t, c.Bound.TryAcquire(2))
+	require.Zero(t, c.Bound.Value())
+}
+
+// One after the other is killed with all permits in hand while somebody waits:
+// neither the death of the holder nor that of the one who watches it is missed.
+func TestBoundedSemaphoreManyDeaths(t *testing.T) {
+	proctest.NoLeaks(t)
+	c, file := stage[counter](t)
+	require.NoError(t, c.Bound.Init(2))
+	guests := make([]*proctest.Proc, 8)
+	for i := range guests {
+		guests[i] = guest.Start(t, []*os.File{file})
+	}
+	see(t, guests[0], "acquire", "bounded", 2, "ok")
+	for i, g := range guests[1:] {
+		tell(t, g, "acquire", "bounded", 2)
+		if i%2 == 0 { // every other one sleeps when the holder dies
+			awaitTrueSleeper(t, g.Pid())
+		}
+		guests[i].Kill(t)
+		g.Expect(t, "ok")
+	}
+	require.Zero(t, c.Bound.Value())
+}
+
+// A holder that ends in an orderly way without releasing is as dead as another.
+func TestBoundedSemaphoreHolderExits(t *testing.T) {
+	proctest.NoLeaks(t)
+	c, file := stage[counter](t)
+	require.NoError(t, c.Bound.Init(1))
+	victim := guest.Start(t, []*os.File{file})
+	see(t, victim, "acquire", "bounded", 1, "ok")
+	victim.Tell(t, "quit")
+	require.NoError(t, victim.Wait(t))
+	require.NoError(t, c.Bound.Acquire(t.Context(), 1))
+}
+
+// A stopped holder is alive.
+func TestSemaphoreHolderStopped(t *testing.T) {
+	forSemaphores(t, 1, func(t *testing.T, _ *counter, s semaphore, kind string, file *os.File) {
+		holder := guest.Start(t, []*os.File{file})
+		see(t, holder, "acquire", kind, 1, "ok")
+		holder.Stop(t)
+		require.False(t, s.TryAcquire(1))
+		ctx, cancel := context.WithTimeout(t.Context(), 120*time.Millisecond) // longer than a look
+		defer cancel()
+		require.ErrorIs(t, s.Acquire(ctx, 1), context.DeadlineExceeded)
+		holder.Cont(t)
+		see(t, holder, "release", kind, 1, "ok")
+		require.NoError(t, s.Acquire(t.Context(), 1))
+	})
+}
