@@ -75,9 +75,10 @@ func rule(widths []int) string {
 	return text + "\n"
 }
 
-// Short writes a duration with three digits that count: 12.3 µs.
+// Short writes a duration with three digits that count: 12.3 µs. It rounds before it
+// chooses the unit: 999.96 µs are 1.00 ms.
 func Short(d time.Duration) string {
-	switch {
+	switch d = rounded(d); {
 	case d < time.Microsecond:
 		return fmt.Sprintf("%d ns", d)
 	case d < time.Millisecond:
@@ -89,12 +90,20 @@ func Short(d time.Duration) string {
 	}
 }
 
+func rounded(d time.Duration) time.Duration {
+	last := time.Duration(1) // what the third digit counts
+	for d/last >= 1000 {
+		last *= 10
+	}
+	return d.Round(last)
+}
+
 func digits(d, unit time.Duration) string {
 	x := float64(d) / float64(unit)
 	switch {
-	case x < 9.995:
+	case x < 10:
 		return fmt.Sprintf("%.2f", x)
-	case x < 99.95:
+	case x < 100:
 		return fmt.Sprintf("%.1f", x)
 	default:
 		return fmt.Sprintf("%.0f", x)

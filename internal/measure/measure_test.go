@@ -23,15 +23,17 @@ func TestTable(t *testing.T) {
 
 func TestShort(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0:                        "0 ns",
-		999:                      "999 ns",
-		1000:                     "1.00 µs",
-		9994:                     "9.99 µs",
-		9996:                     "10.0 µs",
-		99960:                    "100 µs",
-		123456 * time.Nanosecond: "123 µs",
-		1234 * time.Millisecond:  "1.23 s",
-		100 * time.Second:        "100 s",
+		0:                         "0 ns",
+		999:                       "999 ns",
+		1000:                      "1.00 µs",
+		9994:                      "9.99 µs",
+		9996:                      "10.0 µs",
+		99960:                     "100 µs",
+		999960:                    "1.00 ms",
+		999960 * time.Microsecond: "1.00 s",
+		123456 * time.Nanosecond:  "123 µs",
+		1234 * time.Millisecond:   "1.23 s",
+		100 * time.Second:         "100 s",
 	} {
 		require.Equal(t, want, Short(d))
 	}
