@@ -87,7 +87,6 @@ var play = proc.RegisterTask("play", func(ctx context.Context, p Player) error {
 	if err := barrier.Register(); err != nil { // if this process dies, the others are told
 		return err
 	}
-	defer barrier.Unregister()
 	for round := range n {
 		if round == p.Num {
 			if _, err := fmt.Printf(" %s, num: %d\n", proc.Current().Name, p.Num); err != nil {
@@ -98,6 +97,7 @@ var play = proc.RegisterTask("play", func(ctx context.Context, p Player) error {
 			return err
 		}
 	}
+	barrier.Unregister() // it has finished, and is not missed
 	return nil
 })
 
