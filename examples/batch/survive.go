@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 
@@ -38,6 +39,10 @@ func survive(ctx context.Context) (*measure.Table, error) {
 		if failed.At(i) == nil && doubles[i] == 2*n {
 			inPlace++
 		}
+	}
+	var died *proc.WorkerDiedError
+	if inPlace != 99 || len(failed) != 1 || !errors.As(failed.At(13), &died) {
+		return nil, fmt.Errorf("13 was to kill its worker and to cost nothing else: %d results are in place; %w", inPlace, failed)
 	}
 	t := measure.NewTable("100 tasks, of which one kills its worker", "outcome", "tasks")
 	t.Add("the result, in its place", inPlace)
