@@ -24,18 +24,25 @@ var fallTask = proc.RegisterTask("fall", func(context.Context, proc.None) error 
 var neighbour = proc.RegisterTask("neighbour", func(ctx context.Context, kind string) error {
 	if kind != process {
 		together(1, kind == thread, func(int) { fall() })
-		return nil
+		return errNoCrash
 	}
 	p, err := fallTask.Start(ctx, proc.None{}, nil)
 	if err != nil {
 		return err
 	}
+	err = p.Join(ctx)
 	var panicked *proc.PanicError
-	if err := p.Join(ctx); !errors.As(err, &panicked) {
+	switch {
+	case errors.As(err, &panicked):
+		return nil
+	case err == nil:
+		return errNoCrash
+	default:
 		return err
 	}
-	return nil
 })
+
+var errNoCrash = errors.New("a write through a nil pointer has crashed nobody")
 
 // crash has one of each kind crash beside another one. That happens in a process of a
 // pool: else this program would be gone.
