@@ -1,5 +1,5 @@
-// Pool: five worker processes square nine numbers. The results come in the order
-// of the numbers, whoever has made them.
+// Pool: a pool of up to five worker processes squares nine numbers. The results come in
+// the order of the numbers, whoever has made them.
 package main
 
 import (
