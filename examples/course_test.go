@@ -41,13 +41,14 @@ func TestCourseShowsWhatThereIs(t *testing.T) {
 	}
 }
 
-// What was measured was printed by the command that stands above it: apart from the
-// figures it is what CI sees of a quick run. make course writes it anew.
+// What was measured was printed by the command that stands above it, and says by which
+// machine: apart from the figures it is what CI sees of a quick run. make course writes it
+// anew.
 func TestCourseShowsWhatWasMeasured(t *testing.T) {
 	measured := regexp.MustCompile(`(?s)<!-- measured: go run ./examples/(\w+)[^>]* -->\n(.*?)<!-- end -->`)
 	chapters, err := filepath.Glob("../docs/course/*.md")
 	require.NoError(t, err)
-	found := 0
+	var found []string
 	for _, chapter := range chapters {
 		text, err := os.ReadFile(chapter)
 		require.NoError(t, err)
@@ -55,10 +56,11 @@ func TestCourseShowsWhatWasMeasured(t *testing.T) {
 			want, err := os.ReadFile(filepath.Join(m[1], "quick.txt"))
 			require.NoError(t, err)
 			require.Equal(t, string(shape(want)), string(shape([]byte(m[2]))), chapter)
-			found++
+			require.Regexp(t, `\nMeasured on \d{4}-\d\d-\d\d: .+\n$`, m[2], chapter)
+			found = append(found, m[1])
 		}
 	}
-	require.Positive(t, found)
+	require.Equal(t, []string{"why", "versus", "batch"}, found) // in chapters 1, 2 and 4
 }
 
 // The page for people who come from Python has each public name of the two packages,
