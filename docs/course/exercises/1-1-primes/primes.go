@@ -37,7 +37,8 @@ func prime(n int) bool {
 }
 
 // Primes divides the numbers below limit into so many ranges, has each counted by
-// a process of its own, all at once, and returns what they have found.
+// a process of its own, and returns what they have found. All processes are started
+// before the first one is waited for.
 func Primes(ctx context.Context, limit, processes int) ([]Count, error) {
 	return nil, errors.New("not solved yet")
 }

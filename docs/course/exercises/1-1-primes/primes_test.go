@@ -1,15 +1,18 @@
 package primes
 
 import (
+	"context"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-multiproc/multiproc/docs/course/exercises/gate"
 	"github.com/go-multiproc/multiproc/proc"
 )
 
 func TestMain(m *testing.M) {
+	gate.Pass()
 	proc.Main()
 	m.Run()
 }
@@ -21,8 +24,12 @@ func TestPrimes(t *testing.T) {
 		{10_000, 4, 1229},
 		{3, 4, 1},
 	} {
-		counts, err := Primes(t.Context(), tt.limit, tt.processes)
-		require.NoError(t, err)
+		var counts []Count
+		ended := gate.Hold(t, tt.processes, func(ctx context.Context) (err error) {
+			counts, err = Primes(ctx, tt.limit, tt.processes)
+			return err
+		})
+		require.NoError(t, <-ended)
 		sum, pids := 0, map[int]bool{}
 		for _, c := range counts {
 			sum += c.Primes

@@ -26,7 +26,7 @@ type Two struct {
 	Done  *shm.Queue[Done]
 }
 
-// Map squares the numbers in so many processes, which take tasks from one queue
+// Map squares the numbers in so many processes at once, which take tasks from one queue
 // and put the outcomes into another one, until the first one is closed and empty:
 // then Get has an error that matches shm.ErrClosed.
 // It returns the squares in the order of the numbers, and the ids of the processes

@@ -1,15 +1,18 @@
 package tiny
 
 import (
+	"context"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-multiproc/multiproc/docs/course/exercises/gate"
 	"github.com/go-multiproc/multiproc/proc"
 )
 
 func TestMain(m *testing.M) {
+	gate.Pass()
 	proc.Main()
 	m.Run()
 }
@@ -20,8 +23,13 @@ func TestMap(t *testing.T) {
 		numbers = append(numbers, i)
 		want = append(want, i*i)
 	}
-	squares, pids, err := Map(t.Context(), 4, numbers)
-	require.NoError(t, err)
+	var squares []int
+	var pids map[int]bool
+	ended := gate.Hold(t, 4, func(ctx context.Context) (err error) {
+		squares, pids, err = Map(ctx, 4, numbers)
+		return err
+	})
+	require.NoError(t, <-ended)
 	require.Equal(t, want, squares)
 	require.NotEmpty(t, pids)
 	require.NotContains(t, pids, os.Getpid(), "that was this process itself")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
@@ -18,12 +19,14 @@ type Singer struct {
 	Stage  *shm.Value[int32]
 }
 
-// sing writes a verse of three lines. Other processes sing at the same time.
+// sing writes a verse of three lines. Other processes sing at the same time: what is
+// missing here is the lock.
 var sing = proc.RegisterTask("sing", func(_ context.Context, s Singer) error {
 	for line := range 3 {
 		if _, err := fmt.Fprintf(s.Out, "singer %d, line %d\n", s.Number, line); err != nil {
 			return err
 		}
+		time.Sleep(20 * time.Millisecond) // to breathe
 	}
 	return nil
 })

@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,10 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-multiproc/multiproc/docs/course/exercises/gate"
 	"github.com/go-multiproc/multiproc/proc"
 )
 
 func TestMain(m *testing.M) {
+	gate.Pass()
 	proc.Main()
 	m.Run()
 }
@@ -24,7 +27,9 @@ func TestConcert(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Close()
 
-	require.NoError(t, Concert(t.Context(), &proc.File{File: f}, singers))
+	require.NoError(t, <-gate.Hold(t, singers, func(ctx context.Context) error {
+		return Concert(ctx, &proc.File{File: f}, singers)
+	}))
 	text, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.Equal(t, 3*singers, strings.Count(string(text), "\n"))

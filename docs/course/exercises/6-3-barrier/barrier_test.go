@@ -1,15 +1,18 @@
 package barrier
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-multiproc/multiproc/docs/course/exercises/gate"
 	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
 )
 
 func TestMain(m *testing.M) {
+	gate.Pass()
 	proc.Main()
 	m.Run()
 }
@@ -21,7 +24,9 @@ func TestBlur(t *testing.T) {
 	require.NoError(t, err)
 	defer row.Close()
 
-	require.NoError(t, Blur(t.Context(), row, rounds))
+	require.NoError(t, <-gate.Hold(t, row.Len(), func(ctx context.Context) error {
+		return Blur(ctx, row, rounds)
+	}))
 	require.InDeltaSlice(t, alone(start, rounds), row.Copy(), 1e-9)
 	require.Empty(t, proc.Children(), "all of them have ended")
 }

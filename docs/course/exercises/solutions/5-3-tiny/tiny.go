@@ -38,7 +38,7 @@ var worker = proc.RegisterTask("worker", func(ctx context.Context, queues Two) e
 	return nil
 })
 
-// Map squares the numbers in so many processes, which take tasks from one queue
+// Map squares the numbers in so many processes at once, which take tasks from one queue
 // and put the outcomes into another one, until the first one is closed and empty.
 // It returns the squares in the order of the numbers, and the ids of the processes
 // that made them.

@@ -4,6 +4,7 @@ package lock
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
@@ -26,6 +27,7 @@ var sing = proc.RegisterTask("sing", func(_ context.Context, s Singer) error {
 		if _, err := fmt.Fprintf(s.Out, "singer %d, line %d\n", s.Number, line); err != nil {
 			return err
 		}
+		time.Sleep(20 * time.Millisecond) // to breathe
 	}
 	return nil
 })

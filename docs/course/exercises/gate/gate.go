@@ -1,0 +1,69 @@
+// Package gate shows whether the processes of an exercise run at the same time: the
+// test holds them up until all of them are there.
+package gate
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-multiproc/multiproc/proc"
+)
+
+// variable names the file that is the gate, in the environment of a test's children.
+const variable = "EXERCISE_GATE"
+
+// patience is how long an exercise may take. A test needs a second or two.
+const patience = 20 * time.Second
+
+// Pass holds a child up until its test opens the gate. It is called ahead of proc.Main.
+func Pass() {
+	name := os.Getenv(variable)
+	if name == "" {
+		return // no child, or nobody wants it to wait
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil {
+		panic(err)
+	}
+}
+
+// Hold calls run in a goroutine, and holds up the processes that it starts until there
+// are n of them. Then it lets them go, and returns; the error of run comes through the
+// channel. The test fails if there are never so many at once.
+func Hold(t *testing.T, n int, run func(ctx context.Context) error) (ended <-chan error) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "gate")
+	gate, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gate.Close() // opens it
+	if err := syscall.Flock(int(gate.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(variable, name)
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	end := make(chan error, 1)
+	go func() { end <- run(ctx) }()
+	for len(proc.Children()) < n {
+		select {
+		case err := <-end:
+			t.Fatalf("it has returned before %d processes ran at the same time; its error: %v", n, err)
+		case <-ctx.Done():
+			t.Fatalf("%d of %d processes were started in %v: are all of them started before anything is waited for?",
+				len(proc.Children()), n, patience)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return end
+}
