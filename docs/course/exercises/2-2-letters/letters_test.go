@@ -4,14 +4,17 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-multiproc/multiproc/docs/course/exercises/gate"
 	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
 )
 
 func TestMain(m *testing.M) {
+	gate.Pass()
 	proc.Main()
 	m.Run()
 }
@@ -22,34 +25,33 @@ func TestCount(t *testing.T) {
 	defer counts.Close()
 
 	const text = "what is written here is counted by four processes, and not by this one. "
-	long := strings.Repeat(text, 1000)
-	require.NoError(t, Count(t.Context(), counts, []string{long, long, long, "zebra, and ZEBRA"}))
-	require.EqualValues(t, 3000*strings.Count(text, "e")+1, counts.At('e'-'a'))
-	require.EqualValues(t, 3000*strings.Count(text, "i"), counts.At('i'-'a'))
-	require.EqualValues(t, 1, counts.At(-1))
-	require.Empty(t, proc.Children(), "all of them have ended")
-}
+	long := strings.Repeat(text, 10_000)
+	each := int64(strings.Count(long, "e"))
 
-// Who holds the lock shows that the processes want it, and so that it is they who
-// count: nothing is added meanwhile.
-func TestCountUnderTheLock(t *testing.T) {
-	counts, err := shm.NewArray[int64](26, nil)
-	require.NoError(t, err)
-	defer counts.Close()
-
-	ctx, cancel := context.WithCancel(t.Context())
 	counts.Lock()
-	ended := make(chan error)
-	go func() { ended <- Count(ctx, counts, []string{"a", "b"}) }()
-	for len(proc.Children()) < 2 {
+	ended := gate.Hold(t, 4, func(ctx context.Context) error {
+		return Count(ctx, counts, []string{long, long, long, "zebra, and ZEBRA"})
+	})
+	time.Sleep(300 * time.Millisecond) // enough for processes that do not ask for the lock
+	require.Len(t, proc.Children(), 4, "somebody has ended without the array's lock")
+	require.Equal(t, make([]int64, 26), counts.Copy(), "somebody has added without the array's lock")
+	counts.Unlock()
+
+	for running := true; running; {
 		select {
 		case err := <-ended:
-			require.Fail(t, "Count has ended without the lock", "its error is %v", err)
+			require.NoError(t, err)
+			running = false
 		default:
 		}
+		if counts.TryLock() {
+			rest := counts.At('e'-'a') % each // the zebra has one more
+			counts.Unlock()
+			require.LessOrEqual(t, rest, int64(1), "somebody has added a part of its letters, and let the lock go")
+		}
 	}
-	cancel()
-	require.Error(t, <-ended)
-	require.EqualValues(t, 0, counts.At(0))
-	counts.Unlock()
+	require.Equal(t, 3*each+1, counts.At('e'-'a'))
+	require.EqualValues(t, 3*strings.Count(long, "i"), counts.At('i'-'a'))
+	require.EqualValues(t, 1, counts.At(-1))
+	require.Empty(t, proc.Children(), "all of them have ended")
 }

@@ -41,7 +41,8 @@ var add = proc.RegisterTask("add", func(_ context.Context, job Job) error {
 })
 
 // Processes does the same with processes and a shared counter, and returns their
-// process ids.
+// process ids. All of them are started before the first one is waited for. The
+// shared counter has a lock of its own; whoever adds to it holds that lock.
 func Processes(ctx context.Context, counter *shm.Value[int64], workers, times int) (pids []int, err error) {
 	var processes []*proc.Process
 	for range workers {
