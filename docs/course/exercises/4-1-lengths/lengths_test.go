@@ -1,6 +1,7 @@
 package lengths
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,14 +19,15 @@ func TestLengths(t *testing.T) {
 	require.NoError(t, err)
 	defer pool.Terminate()
 
-	lengths, err := Lengths(t.Context(), pool, []string{"Zürich", "", "Go", "multiprocessing"})
+	long := strings.Repeat("ü", 10_000_000) // the others are done before it
+	lengths, err := Lengths(t.Context(), pool, []string{long, "Zürich", "", "Go", "multiprocessing"})
 	require.NoError(t, err)
-	require.Equal(t, []int{6, 0, 2, 15}, lengths)
+	require.Equal(t, []int{10_000_000, 6, 0, 2, 15}, lengths)
 	require.NoError(t, pool.Close())
 
 	var tasks uint64
 	for _, w := range pool.Stats().Workers {
 		tasks += w.Tasks
 	}
-	require.EqualValues(t, 4, tasks, "the pool's workers did the work")
+	require.EqualValues(t, 5, tasks, "the pool's workers did the work")
 }

@@ -27,6 +27,11 @@ func TestFirst(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 10011, first)
 
+	twos := slices.Repeat([]int{2}, 100)
+	first, err = First(t.Context(), pool, slices.Values(append([]int{27}, twos...)), 1)
+	require.NoError(t, err)
+	require.Equal(t, 27, first, "the first of the numbers, not the first that is done")
+
 	_, err = First(t.Context(), pool, slices.Values([]int{1, 2, 3}), 200)
 	require.Error(t, err, "no number takes so many steps")
 	require.NoError(t, pool.Close())
@@ -35,7 +40,10 @@ func TestFirst(t *testing.T) {
 // from gives all numbers from n on.
 func from(n int) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for ; yield(n); n++ {
+		for i := n; yield(i); i++ {
+			if i == n+1_000_000 {
+				panic("a million numbers were taken, and nobody needs that many")
+			}
 		}
 	}
 }

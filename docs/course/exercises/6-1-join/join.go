@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-multiproc/multiproc/proc"
 )
@@ -15,7 +16,9 @@ type Job struct {
 	Out    *proc.File
 }
 
+// show writes one line. The first processes take the longest.
 var show = proc.RegisterTask("show", func(_ context.Context, job Job) error {
+	time.Sleep(100 * time.Millisecond / time.Duration(job.Number+1))
 	_, err := fmt.Fprintf(job.Out, "%s, num: %d\n", proc.Current().Name, job.Number)
 	return err
 })

@@ -12,7 +12,8 @@ var length = proc.Register("length", func(_ context.Context, word string) (int, 
 	return utf8.RuneCountInString(word), nil
 })
 
-// Lengths returns how many letters (runes) each word has. The pool counts them.
+// Lengths returns how many letters (runes) each word has, in the order of the words.
+// The pool counts them, one task for each word.
 func Lengths(ctx context.Context, pool *proc.Pool, words []string) ([]int, error) {
 	return length.Map(ctx, pool, words, nil)
 }
