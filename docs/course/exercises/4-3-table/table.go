@@ -5,12 +5,17 @@ import (
 	"context"
 	"errors"
 
+	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
 )
 
 // load makes a table of the squares below a million. That takes a while, so no
-// worker is to do it more than once. It counts how often it was called.
+// worker is to do it more than once, and nobody else at all. It counts how often it
+// was called.
 func load(calls *shm.Value[int64]) map[int]int {
+	if _, child := proc.Parent(); !child {
+		panic("the table is loaded by the workers, each its own, and not by their parent")
+	}
 	calls.Do(func(n *int64) { *n++ })
 	table := map[int]int{}
 	for i := range 1000 {

@@ -20,6 +20,10 @@ func TestCubes(t *testing.T) {
 	require.Equal(t, []int{27, 64, 125, 216, 216, 343, 658503, 512, 512}, cubes)
 	require.Empty(t, proc.Children(), "the pool was closed")
 
+	_, err = Cubes(t.Context(), 3, []int{1, -1})
+	require.ErrorContains(t, err, "-1 is negative")
+	require.Empty(t, proc.Children(), "the pool was closed, although a task had failed")
+
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = Cubes(ended, 3, []int{1})
