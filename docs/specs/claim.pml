@@ -13,6 +13,8 @@
  *   CRASHES   how many of the newcomers are killed
  *   BOUNDS    how often the sleep may last 100 ms where that is the only way on
  *
+ * C20 passes over slots whose earlier owner has still to stop, the first time round.
+ *
  * M_... are mutants: each breaks one piece. CURSOR_SHARED is an earlier state
  * of the code, which had a flaw; WATCH_GENERATION an alternative.
  */
@@ -27,6 +29,13 @@
 #endif
 #ifndef BOUNDS
 #define BOUNDS 0
+#endif
+
+/* How often a claim goes round; before the last time it passes over. */
+#ifdef CURSOR_SHARED
+#define TIMES_ROUND 1
+#else
+#define TIMES_ROUND 2
 #endif
 
 #define BIT(i)    (1 << (i))
@@ -99,7 +108,7 @@ proctype Newcomer(byte me)
 
 C20:	atomic {
 		if
-		:: tries == SLOTS -> assert(untaken[me] == 0); goto out
+		:: tries == TIMES_ROUND * SLOTS -> assert(untaken[me] == 0); goto out
 		:: else
 		fi;
 #ifdef CURSOR_SHARED
@@ -114,6 +123,7 @@ C20:	atomic {
 		seen = live[index];
 		if
 		:: ALIVE(seen) -> goto C20
+		:: !ALIVE(seen) && tries <= (TIMES_ROUND - 1) * SLOTS && named[index] != 0 && !GONE(named[index]) -> goto C20
 		:: else -> aim[me] = index
 		fi
 	}

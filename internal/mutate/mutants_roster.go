@@ -18,7 +18,7 @@ var rosterMutants = []mutant{
 	},
 	{
 		name:  "claim of a living slot",
-		edits: []edit{{claim, "if s.alive(seen) {\n\t\t\tcontinue\n\t\t}\n", ""}},
+		edits: []edit{{claim, "s.alive(seen) || i < n", "i < n"}},
 		pkg:   roster, test: "TestFull",
 	},
 	{
@@ -35,6 +35,11 @@ var rosterMutants = []mutant{
 		name:  "claim does not wait for the earlier owner",
 		edits: []edit{{claim, "_ = fence(context.Background(), pid, start)", "_, _, _ = context.Background, pid, start"}},
 		pkg:   roster, test: "TestClaimWaitsForLastWrite",
+	},
+	{
+		name:  "claim waits where another slot is at rest",
+		edits: []edit{{claim, " || i < n && !s.stopped() {", " {"}},
+		pkg:   roster, test: "TestClaimPassesOverTheDying",
 	},
 	{
 		name:  "claim wakes nobody",

@@ -21,6 +21,9 @@ var ErrFull = fmt.Errorf("%w: all of its slots belong to living processes", ErrR
 // step 21 on the node is pending, and the kernel marks the word of a pending
 // node exactly if it holds the dying thread's id. Of two claimers of one slot
 // one wins step 22; only the winner touches anything else in the slot.
+//
+// The first time round it passes over slots whose earlier owner has still to stop:
+// who has won one of these waits, and meanwhile the earlier owner looks alive.
 func (t *table) claim() (ID, error) {
 	list, err := newRobustList()
 	if err != nil {
@@ -33,12 +36,12 @@ func (t *table) claim() (ID, error) {
 
 	n := uint32(len(t.slots))
 	first := t.header.cursor.Add(1) - 1
-	for i := range n {
+	for i := range 2 * n {
 		probe.At(probe.Claim20)
-		index := int((first + i) % n)
+		index := int((first%n + i) % n)
 		s := &t.slots[index]
 		seen := s.live.Load()
-		if s.alive(seen) {
+		if s.alive(seen) || i < n && !s.stopped() {
 			continue
 		}
 		list.aim(&s.live)
@@ -49,8 +52,9 @@ func (t *table) claim() (ID, error) {
 			list.pending.Store(0)
 			continue
 		}
-		// Its threads may outlive its mark by a moment. Who finds a slot's
-		// generation changed may rely on the earlier owner having gone.
+		// Its threads may outlive its mark by a moment, and it may be another than
+		// the one before 21. Who finds a slot's generation changed may rely on the
+		// earlier owner having gone.
 		pid, start := s.owner()
 		_ = fence(context.Background(), pid, start) // that context never ends
 		probe.At(probe.Claim23)
@@ -71,6 +75,14 @@ func (t *table) claim() (ID, error) {
 // owner returns what step 24 wrote of the slot's owner.
 func (s *slot) owner() (pid int, start uint64) {
 	return int(s.pid.Load()), s.start.Load()
+}
+
+// stopped reports whether no thread of the dead owner runs any more.
+func (s *slot) stopped() bool {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	pid, start := s.owner()
+	return fence(ended, pid, start) == nil
 }
 
 // alive judges the slot's present owner by the value of its liveness word. The

@@ -79,3 +79,22 @@ func lastWrite(t *testing.T) uint32 {
 	claimer.end(t)
 	return <-seen
 }
+
+// A claim takes a slot whose earlier owner has stopped, if there is one, before
+// one whose earlier owner may still write for a while: the half dead one here
+// lives on until the test is over.
+func TestClaimPassesOverTheDying(t *testing.T) {
+	proctest.NoLeaks(t)
+	tab, path := newTable(t, 2)
+	former := halfDead.Start(t, []*os.File{memfd(t, int64(unix.Getpagesize()))}, path)
+	s := Look(admitted(t, former))
+	former.Tell(t, "lose the keeper")
+	until(t, func() bool { return s.Word.Load()&ownerDied != 0 })
+	tab.header.cursor.Store(0)
+	before := snapshot(tab)[0]
+	newcomer := claim(t, tab)
+	require.NoError(t, newcomer.err)
+	require.Equal(t, makeID(1, 1), newcomer.id)
+	require.Equal(t, before, snapshot(tab)[0], "who passes over a slot does not touch it")
+	former.Kill(t)
+}
