@@ -72,6 +72,11 @@ var rosterMutants = []mutant{
 		pkg:   roster, test: "TestFork",
 	},
 	{
+		name:  "Join returns a name without the table",
+		edits: []edit{{roster + "/keeper.go", "id != 0 && joined.Load() != nil {", "id != 0 {"}},
+		pkg:   roster, test: "TestNameBeforeTable",
+	},
+	{
 		name:  "Look does not compare generations",
 		edits: []edit{{look, "if s.generation.Load()&genMask != id.generation() {\n\t\treturn Sight{}", "if id == 0 {\n\t\treturn Sight{}"}},
 		pkg:   roster, test: "TestReclaim",

@@ -13,7 +13,12 @@ import (
 // forked from it without exec. It is what a free lock's word is swapped for, on
 // the fast path of every lock, and therefore a plain word: it is written once,
 // and who reads 0 meanwhile only takes the slow path.
-var Self = identityPage()
+var Self = plainly(identity)
+
+// identity is the same word, for the one store: what was stored before it, the
+// table, is seen by whoever swaps its value into a word. Who has only read the
+// value may not see the table yet, if the processor reorders loads.
+var identity = identityPage()
 
 // Me returns this process's ID, 0 before Join.
 func Me() ID { return ID(*Self) }
@@ -27,7 +32,7 @@ var (
 // Join claims a slot for this process, once. It fails with an error that is
 // ErrRoster if the table is unusable or full; then a later call tries again.
 func Join() (ID, error) {
-	if id := Me(); id != 0 {
+	if id := Me(); id != 0 && joined.Load() != nil {
 		return id, nil
 	}
 	joining.Lock()
@@ -60,7 +65,7 @@ func keep(result chan<- error) {
 	}
 	probe.At(probe.Claim27)
 	joined.Store(t)
-	*Self = uint64(id)
+	identity.Store(uint64(id))
 	result <- nil
 	for errand := range errands {
 		errand()

@@ -74,6 +74,32 @@ var resident = proctest.Register("resident", func(h *proctest.Helper) error {
 	return nil
 })
 
+// early sees a name of its process before there is a table, as another goroutine
+// may on a processor that reorders stores.
+var early = proctest.Register("early", func(h *proctest.Helper) error {
+	if err := os.Setenv(Variable, h.Args[0]); err != nil {
+		return err
+	}
+	*Self = uint64(makeID(1, 1))
+	id, err := Join()
+	if err != nil {
+		return err
+	}
+	if s := Look(id); !s.Alive || s.Pid != os.Getpid() {
+		return fmt.Errorf("sees itself as %+v", s)
+	}
+	h.Say("joined")
+	return nil
+})
+
+// Who has joined can look at others: Join returns no name without the table.
+func TestNameBeforeTable(t *testing.T) {
+	_, path := newTable(t, 2)
+	p := early.Start(t, nil, path)
+	p.Expect(t, "joined")
+	require.NoError(t, p.Wait(t))
+}
+
 func TestJoinOnce(t *testing.T) {
 	tab, path := newTable(t, 3)
 	p := resident.Start(t, nil, path)

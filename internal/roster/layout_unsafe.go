@@ -77,11 +77,14 @@ func (l *robustList) aim(word *atomic.Uint32) {
 
 // identityPage returns a word that a process forked from this one without exec
 // reads as zero: such a process must not act under our name.
-func identityPage() *uint64 {
+func identityPage() *atomic.Uint64 {
 	page, err := unix.Mmap(-1, 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return new(uint64) // no memory for a page: the heap's word works, but forks copy it
+		return new(atomic.Uint64) // no memory for a page: the heap's word works, but forks copy it
 	}
 	_ = unix.Madvise(page, unix.MADV_WIPEONFORK) // before Linux 4.14: as above
-	return (*uint64)(unsafe.Pointer(unsafe.SliceData(page)))
+	return (*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(page)))
 }
+
+// plainly returns the word for loads that cost nothing.
+func plainly(word *atomic.Uint64) *uint64 { return (*uint64)(unsafe.Pointer(word)) }
