@@ -72,6 +72,16 @@ var rosterMutants = []mutant{
 		pkg:   roster, test: "TestFork",
 	},
 	{
+		name:  "a claim in vain leaves its robust list",
+		edits: []edit{{claim, "list.drop()", ""}},
+		pkg:   roster, test: "TestFailedJoinsCostNothing",
+	},
+	{
+		name:  "a claim in vain leaves its file open",
+		edits: []edit{{roster + "/open.go", "_ = t.file.Close() // the error at hand says more\n\t}\n\treturn claimed", "}\n\treturn claimed"}},
+		pkg:   roster, test: "TestFailedJoinsCostNothing",
+	},
+	{
 		name:  "Join returns a name without the table",
 		edits: []edit{{roster + "/keeper.go", "id != 0 && joined.Load() != nil {", "id != 0 {"}},
 		pkg:   roster, test: "TestNameBeforeTable",

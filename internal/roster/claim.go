@@ -24,11 +24,16 @@ var ErrFull = fmt.Errorf("%w: all of its slots belong to living processes", ErrR
 //
 // The first time round it passes over slots whose earlier owner has still to stop:
 // who has won one of these waits, and meanwhile the earlier owner looks alive.
-func (t *table) claim() (ID, error) {
+func (t *table) claim() (id ID, err error) {
 	list, err := newRobustList()
 	if err != nil {
 		return 0, fmt.Errorf("map robust list: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			list.drop()
+		}
+	}()
 	live := uint32(unix.Gettid())
 	if list.register() == nil { // else an old seccomp profile
 		live |= waiters

@@ -1,12 +1,18 @@
 package roster
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-multiproc/multiproc/internal/futex"
+	"github.com/go-multiproc/multiproc/internal/proctest"
 )
 
 // A thread of this process stands in for a process: it claims a slot, and its
@@ -104,6 +110,46 @@ func TestRefusedThenJoined(t *testing.T) {
 	only.Kill(t)
 	p.Tell(t, "again")
 	require.Equal(t, makeID(0, 2), admitted(t, p))
+}
+
+// stubborn tries to join a hundred times in vain, and tells what that has cost.
+// Without the garbage collector nothing is given back by chance.
+var stubborn = proctest.Register("stubborn", func(h *proctest.Helper) error {
+	if err := os.Setenv(Variable, h.Args[0]); err != nil {
+		return err
+	}
+	debug.SetGCPercent(-1)
+	cost := func() (mappings, descriptors int, err error) {
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			return 0, 0, err
+		}
+		files, err := os.ReadDir("/proc/self/fd")
+		return bytes.Count(maps, []byte("/dev/")), len(files), err // a shared page without a file is one of /dev/zero
+	}
+	mappings, descriptors, err := cost()
+	if err != nil {
+		return err
+	}
+	for range 100 {
+		if _, err := Join(); !errors.Is(err, ErrFull) {
+			return fmt.Errorf("joined a full table: %v", err)
+		}
+	}
+	mappingsAfter, descriptorsAfter, err := cost()
+	if err != nil {
+		return err
+	}
+	h.Say(fmt.Sprintf("%d mappings and %d descriptors more", mappingsAfter-mappings, descriptorsAfter-descriptors))
+	return nil
+})
+
+func TestFailedJoinsCostNothing(t *testing.T) {
+	_, path := newTable(t, 1)
+	start(t, path)
+	p := stubborn.Start(t, nil, path)
+	p.Expect(t, "0 mappings and 0 descriptors more")
+	require.NoError(t, p.Wait(t))
 }
 
 func TestGenerationWraps(t *testing.T) {

@@ -59,8 +59,16 @@ func newRobustList() (*robustList, error) {
 }
 
 // register makes l the robust list of the calling thread.
-func (l *robustList) register() error {
-	if _, _, errno := unix.RawSyscall(unix.SYS_SET_ROBUST_LIST, uintptr(unsafe.Pointer(l)), robustHeadSize, 0); errno != 0 {
+func (l *robustList) register() error { return setRobustList(unsafe.Pointer(l)) }
+
+// drop unmaps l, which the calling thread may have registered.
+func (l *robustList) drop() {
+	_ = setRobustList(nil) // refused only if register was
+	_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(l)), unix.Getpagesize()))
+}
+
+func setRobustList(head unsafe.Pointer) error {
+	if _, _, errno := unix.RawSyscall(unix.SYS_SET_ROBUST_LIST, uintptr(head), robustHeadSize, 0); errno != 0 {
 		return errno
 	}
 	return nil

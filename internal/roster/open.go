@@ -31,17 +31,17 @@ func enter() (*table, ID, error) {
 		return t, id, nil
 	}
 	if path := os.Getenv(Variable); path != "" && !elevated() {
-		t, id, err := claimIn(openPath(path))
+		t, id, err := claimOpened(openPath(path))
 		if err != nil {
 			return nil, 0, fmt.Errorf("roster %s (named by %s): %w", path, Variable, err)
 		}
 		return t, id, nil
 	}
-	t, id, err := claimIn(openPath(usual()))
+	t, id, err := claimOpened(openPath(usual()))
 	if err == nil {
 		return t, id, nil
 	}
-	t, id, familyErr := claimIn(family())
+	t, id, familyErr := claimOpened(family())
 	if familyErr != nil {
 		return nil, 0, errors.Join(err, familyErr)
 	}
@@ -50,6 +50,15 @@ func enter() (*table, ID, error) {
 
 // usual returns the path of the user's table. It is a variable for the tests.
 var usual = func() string { return fmt.Sprintf("/dev/shm/multiproc-%d.v%d", os.Geteuid(), version) }
+
+// claimOpened is claimIn for a table whose file was opened for this claim.
+func claimOpened(t *table, err error) (*table, ID, error) {
+	claimed, id, err := claimIn(t, err)
+	if err != nil && t != nil {
+		_ = t.file.Close() // the error at hand says more
+	}
+	return claimed, id, err
+}
 
 func claimIn(t *table, err error) (*table, ID, error) {
 	if err != nil {
