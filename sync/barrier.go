@@ -157,7 +157,10 @@ func (b *Barrier) usable() (barrierState, error) {
 	switch {
 	case w.parties() == 0:
 		return w, errors.New("psync: a barrier is used before Init")
-	case w.status() > statusBroken, w.status() == statusFilling && w.arrived() >= w.parties():
+	case w.status() > statusBroken,
+		w.status() == statusFilling && w.arrived() >= w.parties(),
+		w.status() == statusActing && w.arrived() != 0,
+		w.status() == statusBroken && w != w.with(w.generation(), statusBroken):
 		return w, fmt.Errorf("psync: the barrier's memory is damaged: %#016x cannot be its state", uint64(w))
 	}
 	return w, nil
@@ -237,7 +240,11 @@ func (b *Barrier) Reset() {
 	}
 	g := b.mustUse().generation()
 	b.fail(g)
-	w := b.load().with(g, statusBroken)
+	seen := b.load()
+	w := seen.with(g, statusBroken)
+	if seen.over(g) && seen.generation() == g {
+		b.change(seen, w) // else damaged memory would never be w
+	}
 	b.bury(w)
 	probe.At(probe.Bar309)
 	for {

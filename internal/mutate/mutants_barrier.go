@@ -56,6 +56,11 @@ var barrierMutants = []mutant{
 		pkg:     "sync", tags: "crash", test: "TestBarrierLateThread", limit: hang,
 	},
 	{
+		name:  "Barrier: Reset leaves a damaged state",
+		edits: []edit{{barrier, "b.change(seen, w) // else", "// else"}},
+		pkg:   "sync", test: "TestBarrierDamaged",
+	},
+	{
 		name:  "Barrier: registered members do not count",
 		edits: []edit{{barrierCell, "return v&cellRegistered != 0 || ", "return "}},
 		pkg:   "sync", test: "TestBarrierMemberKilled", limit: hang,
