@@ -45,8 +45,8 @@ func now() Deadline {
 	return Deadline(ts.Nano())
 }
 
-// noWaitV remembers that the kernel (ENOSYS) or a seccomp profile (EPERM)
-// refuses futex_waitv.
+// noWaitV remembers that the kernel (ENOSYS) or a seccomp profile (mostly EPERM,
+// but it may answer anything) refuses futex_waitv.
 var noWaitV atomic.Bool
 
 // zero is a word that nobody changes. It lies where a Waiter can find it: a
@@ -72,11 +72,13 @@ func Wait(word *atomic.Uint32, val uint32, deadline Deadline) error {
 // queued one after the other, not at one instant.
 func WaitV(words []Waiter, deadline Deadline) error {
 	if !noWaitV.Load() {
-		errno := waitv(words, deadline)
-		if errno != unix.ENOSYS && errno != unix.EPERM {
+		switch errno := waitv(words, deadline); errno {
+		case 0, unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT, unix.EFAULT, unix.EINVAL:
 			return benign(errno)
+		case unix.ENOMEM: // this time
+		default:
+			noWaitV.Store(true)
 		}
-		noWaitV.Store(true)
 	}
 	if poll := After(PollInterval); deadline == 0 || poll < deadline {
 		deadline = poll

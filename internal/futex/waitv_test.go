@@ -89,14 +89,19 @@ func TestWaitVMaximum(t *testing.T) {
 }
 
 // TestWaitVRefused has the kernel refuse futex_waitv as old kernels (ENOSYS) and
-// old sandboxes (EPERM) do. The first word still wakes; the others are found out
-// by looking.
+// sandboxes (EPERM, EACCES, or whatever their profile says) do. The first word
+// still wakes; the others are found out by looking.
 func TestWaitVRefused(t *testing.T) {
-	for _, errno := range []unix.Errno{unix.ENOSYS, unix.EPERM} {
+	for _, errno := range []unix.Errno{unix.ENOSYS, unix.EPERM, unix.EACCES} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
 			wakeEach(t, 3, false, strconv.Itoa(int(errno)))
 		})
 	}
+}
+
+// A kernel that is short of memory may have some the next time.
+func TestWaitVShortOfMemory(t *testing.T) {
+	wakeEach(t, 3, true, strconv.Itoa(int(unix.ENOMEM)))
 }
 
 // TestFallback has no kernel that refuses, so that a wait which goes to the
