@@ -64,7 +64,8 @@ type Semaphore struct {
 //	         233  permits >= n: CAS permits - n; 236
 //	         234  no LINE: CAS on LINE
 //	         235  sleep while permits and LINE are as seen, giver as before that, L[giver]
-//	              as seen, not cancelled; at most 100 ms; 233
+//	              as seen, not cancelled; at most 100 ms, 10 ms while threads of a dead
+//	              giver still run; 233
 //	         236  CAS away LINE, unless somebody waits for turn;  Unlock(turn)
 //	Release  237  no LINE: CAS permits + n;  over max: ErrTooMany
 //	         238  LINE: giver is another: giver = me, wake;  CAS permits + n
@@ -80,8 +81,8 @@ type Semaphore struct {
 //
 // Why giver: a process that is killed between 238 and 239 has woken nobody. The
 // first watches it, or is woken to watch it. The sleep is bounded for the death of one
-// whose name another has just replaced, which gives up then, because its permits are
-// too many.
+// whose name another has replaced between its look at giver and its CAS; see
+// docs/protocol.md.
 const (
 	semaphoreLine    = 1 << 31
 	semaphorePermits = MaxPermits
@@ -307,10 +308,15 @@ func (s *Semaphore) awaitPermits(ctx context.Context, n uint64) error {
 		probe.At(probe.Sem235)
 		sleeper.Watch(lowHalf(&s.state), uint32(w|semaphoreLine))
 		sleeper.Watch(&s.giver, giver)
-		if sight := roster.Look(ownerOf(uint64(giver))); sight.Alive {
+		bound := longestSleep
+		id := ownerOf(uint64(giver))
+		switch sight := roster.Look(id); {
+		case sight.Alive:
 			sleeper.WatchLife(sight)
+		case roster.Fence(ended, id) != nil: // its last thread may do 238 yet, and never 239
+			bound = lateThread
 		}
-		sleeper.Sleep(longestSleep)
+		sleeper.Sleep(bound)
 		sleeper.PassOn()
 	}
 }

@@ -5,6 +5,7 @@ package sync_test
 import (
 	"context"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/proctest"
+	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
 // A stand brings the victim to one step of a semaphore with one permit: what went
@@ -236,6 +238,30 @@ func TestStopAtEachStepOfSemaphores(t *testing.T) {
 		p.goOn(t, c, file)
 	})
 	proctest.Verified(t, "crash", "semaphores, stopped", "%d stops at %d steps", len(stands), len(stands))
+}
+
+// A late thread of the last giver, which is dead to all, puts a permit in and dies
+// before it wakes the first in line. That one has looked before, and does not count on
+// a wake of the dead.
+func TestLateGiver(t *testing.T) {
+	proctest.NoLeaks(t)
+	c, file := stage[counter](t)
+	c.init(t, 1)
+	late, first := guest.Start(t, []*os.File{file}), guest.Start(t, []*os.File{file})
+	see(t, late, "acquire", "semaphore", 1, "ok")
+	see(t, late, "acquire", "bounded", 1, "ok")
+	id := uint32(boundedWordsOf(&c.Bound).cells[0])
+	*giverOf(&c.Sem) = id
+	see(t, late, "lose-keeper", "semaphore", 1, "ok")
+	for roster.Look(roster.ID(id)).Alive {
+		runtime.Gosched()
+	}
+	tell(t, first, "acquire", "semaphore", 1)
+	awaitTrueSleeper(t, first.Pid())
+	do(t, late, armFor(probe.Sem239, syscall.SIGKILL))
+	tell(t, late, "release", "semaphore", 1)
+	require.ErrorContains(t, late.Wait(t), "killed")
+	first.Expect(t, "ok")
 }
 
 // Somebody's claim alone stands in the way of who is first in line, which sleeps.

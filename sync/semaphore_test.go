@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
+	"github.com/go-multiproc/multiproc/internal/roster"
 	psync "github.com/go-multiproc/multiproc/sync"
 )
 
@@ -95,6 +97,11 @@ var guest = proctest.Register("guest", play(func(ctx context.Context, c *counter
 				return describe(err)
 			}
 		}
+		return "ok"
+	case "lose-keeper":
+		go roster.OnKeeper(func() {
+			_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // as halfDead does
+		})
 		return "ok"
 	case "never-refused": // as many tries as there are, until somebody says stop
 		for !c.Stop.Load() {

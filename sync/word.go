@@ -83,6 +83,10 @@ const (
 	// waiter; as in Go's own Mutex.
 	starvation = time.Millisecond
 
+	// lateThread is how long a sleep lasts at most that a thread of a dead process
+	// may make pointless without a wake.
+	lateThread = 10 * time.Millisecond
+
 	// reservation is how long a free lock is kept for an heir.
 	reservation = 5 * time.Millisecond
 )

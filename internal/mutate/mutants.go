@@ -49,6 +49,11 @@ var noBound = []edit{{word, "longestSleep = 100 * time.Millisecond", "longestSle
 // lockMutants break taking, releasing and marking a lock.
 var lockMutants = []mutant{
 	{
+		name:  "an unknown refusal of futex_waitv is an error",
+		edits: []edit{{"internal/futex/futex.go", "default:\n\t\t\tnoWaitV.Store(true)", "default:\n\t\t\treturn benign(errno)\n\t\tcase unix.ENOSYS, unix.EPERM:\n\t\t\tnoWaitV.Store(true)"}},
+		pkg:   "internal/futex", test: "TestWaitVRefused",
+	},
+	{
 		// With a moment in between, so that one run of the test is enough.
 		name: "lock by load and store",
 		edits: []edit{{mutex,

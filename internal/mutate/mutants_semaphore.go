@@ -68,9 +68,15 @@ var semaphoreMutants = []mutant{
 	},
 	{
 		name:    "Semaphore: who releases is not watched",
-		edits:   []edit{{semaphore, "if sight := roster.Look(ownerOf(uint64(giver))); sight.Alive {\n\t\t\tsleeper.WatchLife(sight)\n\t\t}", ""}},
+		edits:   []edit{{semaphore, "sleeper.WatchLife(sight)", ""}},
 		without: noBound,
 		pkg:     "sync", tags: "crash", test: "TestKillAtEachStepOfSemaphores/sem239/heldbythelastgiver", limit: hang,
+	},
+	{
+		name:    "Semaphore: a late thread of who released is not minded",
+		edits:   []edit{{semaphore, "bound = lateThread", ""}},
+		without: noBound,
+		pkg:     "sync", tags: "crash", test: "TestLateGiver", limit: hang,
 	},
 	{
 		name:  "Semaphore: what can never be is waited for",
