@@ -183,6 +183,7 @@ const (
 	cursorField = 32
 	pidField    = 8
 	startField  = 16
+	stackField  = 24
 )
 
 // write32 writes a field of the roster.
@@ -237,6 +238,8 @@ func TestPidReuse(t *testing.T) {
 		slot := slotBytes * int64(id&slotMask)
 		write32(t, slot+pidField, uint32(stranger.Pid()))
 		write32(t, slot+startField, 1) // long before the stranger
+		write32(t, slot+stackField, 0) // it is not known by its stack
+		write32(t, slot+stackField+4, 0)
 		require.Equal(t, stranger.Pid(), roster.Look(id).Pid)
 		told := make(chan error)
 		go func() { told <- s.lock(lock).LockContext(t.Context()) }()

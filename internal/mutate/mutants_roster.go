@@ -33,7 +33,7 @@ var rosterMutants = []mutant{
 	},
 	{
 		name:  "claim does not wait for the earlier owner",
-		edits: []edit{{claim, "_ = fence(context.Background(), pid, start)", "_, _, _ = context.Background, pid, start"}},
+		edits: []edit{{claim, "_ = fence(context.Background(), s.owner())", "_ = context.Background"}},
 		pkg:   roster, test: "TestClaimWaitsForLastWrite",
 	},
 	{
@@ -100,6 +100,16 @@ var rosterMutants = []mutant{
 		name:  "the fence does not look at the threads",
 		edits: []edit{{fence, "case gone(err) || err == nil && thread.exiting():", "case gone(err) || err == nil:"}},
 		pkg:   roster, test: "TestFence",
+	},
+	{
+		name:  "the fence does not know programs by their stacks",
+		edits: []edit{{fence, "process.stack != o.stack:", "process.stack == 1:"}},
+		pkg:   roster, test: "TestFenceKnowsPrograms",
+	},
+	{
+		name:  "the fence takes an unknown stack for another",
+		edits: []edit{{fence, "process.stack != 0 && o.stack != 0 && process", "process"}},
+		pkg:   roster, test: "TestFenceKnowsPrograms",
 	},
 	{
 		name:  "the fence believes a partial list of threads",

@@ -60,14 +60,15 @@ func (t *table) claim() (id ID, err error) {
 		// Its threads may outlive its mark by a moment, and it may be another than
 		// the one before 21. Who finds a slot's generation changed may rely on the
 		// earlier owner having gone.
-		pid, start := s.owner()
-		_ = fence(context.Background(), pid, start) // that context never ends
+		_ = fence(context.Background(), s.owner()) // that context never ends
 		probe.At(probe.Claim23)
 		generation := s.generation.Add(1)
 		futex.Wake(&s.live, futex.All) // who looked between 22 and 23 took us for the earlier owner
 		probe.At(probe.Claim24)
+		self, _ := readStat(fmt.Sprintf("/proc/%d/stat", os.Getpid())) // zero without /proc
 		s.pid.Store(uint32(os.Getpid()))
-		s.start.Store(startTime(os.Getpid()))
+		s.start.Store(self.start)
+		s.stack.Store(self.stack)
 		probe.At(probe.Claim25)
 		list.next.Store(list.node())
 		probe.At(probe.Claim26)
@@ -77,17 +78,11 @@ func (t *table) claim() (id ID, err error) {
 	return 0, fmt.Errorf("%w: %d", ErrFull, n)
 }
 
-// owner returns what step 24 wrote of the slot's owner.
-func (s *slot) owner() (pid int, start uint64) {
-	return int(s.pid.Load()), s.start.Load()
-}
-
 // stopped reports whether no thread of the dead owner runs any more.
 func (s *slot) stopped() bool {
 	ended, end := context.WithCancel(context.Background())
 	end()
-	pid, start := s.owner()
-	return fence(ended, pid, start) == nil
+	return fence(ended, s.owner()) == nil
 }
 
 // alive judges the slot's present owner by the value of its liveness word. The

@@ -217,11 +217,11 @@ func TestContendedClaims(t *testing.T) {
 }
 
 // snapshot copies what the slots hold.
-func snapshot(tab *table) (all [][4]uint64) {
+func snapshot(tab *table) (all [][5]uint64) {
 	for i := range tab.slots {
 		s := &tab.slots[i]
-		all = append(all, [4]uint64{
-			uint64(s.live.Load()), uint64(s.generation.Load()), uint64(s.pid.Load()), s.start.Load(),
+		all = append(all, [5]uint64{
+			uint64(s.live.Load()), uint64(s.generation.Load()), uint64(s.pid.Load()), s.start.Load(), s.stack.Load(),
 		})
 	}
 	return all

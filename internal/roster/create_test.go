@@ -171,7 +171,7 @@ func TestFamilyWhenFull(t *testing.T) {
 }
 
 func TestUsualPlace(t *testing.T) {
-	require.Equal(t, fmt.Sprintf("/dev/shm/multiproc-%d.v1", os.Geteuid()), usual())
+	require.Equal(t, fmt.Sprintf("/dev/shm/multiproc-%d.v2", os.Geteuid()), usual())
 }
 
 // TestFamilyIsSealed: nobody who inherits it can cut it off.

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +30,7 @@ func TestDeath(t *testing.T) {
 		{"return from main", tell("return"), false},
 		{"os.Exit", tell("exit"), false},
 		{"exec of a program with one thread", tell("exec of a shell"), true},
+		{"exec of a program that is hard to interrupt", tell("exec of a busy shell"), true},
 		{"exec of a program with many threads", tell("exec of a Go program"), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -58,19 +60,40 @@ func TestDeath(t *testing.T) {
 }
 
 // TestFenceTries asks about a process that is dead, but has threads that nobody has
-// killed, as far as can be told: a context that has ended makes the fence look
-// once.
+// killed: a context that has ended makes the fence look once.
 func TestFenceTries(t *testing.T) {
 	_, path := newTable(t, 2)
+	p := halfDead.Start(t, []*os.File{memfd(t, int64(unix.Getpagesize()))}, path)
+	id := admitted(t, p)
+	s := Look(id)
+	p.Tell(t, "lose the keeper")
+	until(t, func() bool { return s.Word.Load()&ownerDied != 0 })
+	require.ErrorIs(t, Fence(ended(t), id), context.Canceled)
+	p.Kill(t)
+	require.NoError(t, Fence(ended(t), id))
+}
+
+func ended(t *testing.T) context.Context {
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	return ctx
+}
+
+// TestFenceKnowsPrograms asks about a process that has replaced its program: by the
+// beginning of its stack this is known at once. Where that is not told, or happens
+// to be the same, it takes a while.
+func TestFenceKnowsPrograms(t *testing.T) {
+	tab, path := newTable(t, 2)
 	p, id := start(t, path)
 	p.Tell(t, "exec of a shell")
 	p.Expect(t, "still here")
 	require.False(t, Look(id).Alive)
-	ended, end := context.WithCancel(t.Context())
-	end()
-	require.ErrorIs(t, Fence(ended, id), context.Canceled)
-	p.Kill(t)
-	require.NoError(t, Fence(ended, id))
+	require.NoError(t, Fence(ended(t), id))
+	for _, stack := range []uint64{0, statOf(t, p.Pid()).stack} {
+		tab.slots[id.index()].stack.Store(stack)
+		require.ErrorIs(t, Fence(ended(t), id), context.Canceled)
+		require.NoError(t, Fence(t.Context(), id))
+	}
 }
 
 // TestPassOn has several sleepers on one liveness word. The kernel wakes one of

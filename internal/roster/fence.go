@@ -21,18 +21,18 @@ import (
 //
 // It looks once in any case, so with a ctx that has ended it asks whether the
 // process has stopped.
-func fence(ctx context.Context, pid int, start uint64) error {
-	if pid == 0 || pid == os.Getpid() {
+func fence(ctx context.Context, o owner) error {
+	if o.pid == 0 || o.pid == os.Getpid() {
 		return nil
 	}
-	if start == 0 { // it had no /proc: nothing tells it from a younger process
-		return awaitEnd(ctx, pid, start)
+	if o.start == 0 { // it had no /proc: nothing tells it from a younger process
+		return awaitEnd(ctx, o)
 	}
 	var other time.Time // since when the pid seems to run another program
 	for looks := 0; ; looks++ {
-		switch state, err := examine(pid, start); {
+		switch state, err := examine(o); {
 		case err != nil:
-			return awaitEnd(ctx, pid, start)
+			return awaitEnd(ctx, o)
 		case state == stopped:
 			return nil
 		case state == running:
@@ -77,10 +77,10 @@ const (
 	stopped dying = iota // each has begun to exit, or has gone
 	running              // one may still write
 
-	// Some live, and nobody has killed them: the process has replaced its
-	// program by another, which has nothing of the earlier one's memory. Between
-	// taking its SIGKILL and beginning to exit a thread looks the same, for a
-	// moment; in a core dump it is in state D meanwhile.
+	// Some live, and nobody has killed them: the process seems to have replaced
+	// its program by another, whose stack we may not see. Between taking its
+	// SIGKILL and beginning to exit a thread looks the same, for a moment; in a
+	// core dump it is in state D meanwhile.
 	replaced
 )
 
@@ -91,21 +91,27 @@ const (
 // so the list counts only if it is as long as the number of threads read
 // before it. That number can only fall: a thread with a fatal signal starts no
 // others.
-func examine(pid int, start uint64) (dying, error) {
-	process, err := readStat(fmt.Sprintf("/proc/%d/stat", pid))
-	if errors.Is(err, fs.ErrNotExist) && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+//
+// A stack that begins elsewhere is another program's, which has nothing of the
+// earlier one's memory, and begins when that one's threads have gone. The kernel says 0
+// to who may not trace the process, and when its memory has been given back.
+func examine(o owner) (dying, error) {
+	process, err := readStat(fmt.Sprintf("/proc/%d/stat", o.pid))
+	if errors.Is(err, fs.ErrNotExist) && errors.Is(unix.Kill(o.pid, 0), unix.ESRCH) {
 		return stopped, nil // and not only hidden by the mount option hidepid
 	}
 	if err != nil {
 		return running, err
 	}
 	switch {
-	case process.start != start:
+	case process.start != o.start:
 		return stopped, nil // the pid belongs to a younger process
+	case process.stack != 0 && o.stack != 0 && process.stack != o.stack:
+		return stopped, nil
 	case process.threads <= 1 && process.exiting(): // its first thread, the last of all
 		return stopped, nil
 	}
-	return examineThreads(fmt.Sprintf("/proc/%d/task", pid), process.threads)
+	return examineThreads(fmt.Sprintf("/proc/%d/task", o.pid), process.threads)
 }
 
 func examineThreads(directory string, count int) (dying, error) {
@@ -139,8 +145,8 @@ func examineThreads(directory string, count int) (dying, error) {
 
 // awaitEnd waits until the process has ended with all its threads. Where the
 // kernel offers no pidfd either, all that is left is to give them time.
-func awaitEnd(ctx context.Context, pid int, start uint64) error {
-	pidfd, err := unix.PidfdOpen(pid, 0)
+func awaitEnd(ctx context.Context, o owner) error {
+	pidfd, err := unix.PidfdOpen(o.pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
@@ -153,7 +159,7 @@ func awaitEnd(ctx context.Context, pid int, start uint64) error {
 		}
 	}
 	defer func() { _ = unix.Close(pidfd) }()
-	if !exists(pid, start) {
+	if !exists(o.pid, o.start) {
 		return nil
 	}
 	for {

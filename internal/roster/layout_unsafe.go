@@ -17,6 +17,7 @@ var (
 	_ [4]byte        = [unsafe.Offsetof(slot{}.generation)]byte{}
 	_ [8]byte        = [unsafe.Offsetof(slot{}.pid)]byte{}
 	_ [16]byte       = [unsafe.Offsetof(slot{}.start)]byte{}
+	_ [24]byte       = [unsafe.Offsetof(slot{}.stack)]byte{}
 )
 
 // view lays header and slots over a mapping of at least two slots' size.

@@ -66,11 +66,11 @@ func Fence(ctx context.Context, id ID) error {
 	if s == nil {
 		return nil
 	}
-	pid, start := s.owner() // before the generation: a new owner writes them after it
+	o := s.owner() // before the generation: a new owner writes it after that
 	if s.generation.Load()&genMask != id.generation() {
 		return nil // who claimed the slot anew has fenced already
 	}
-	return fence(ctx, pid, start)
+	return fence(ctx, o)
 }
 
 func slotOf(id ID) *slot {

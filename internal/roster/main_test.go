@@ -48,6 +48,8 @@ var member = proctest.Register("member", func(h *proctest.Helper) error {
 		os.Exit(0)
 	case "exec of a shell":
 		return unix.Exec("/bin/sh", []string{"sh", "-c", "echo still here; read line"}, os.Environ())
+	case "exec of a busy shell": // which waits for its children without interruption, as for a disk
+		return unix.Exec("/bin/sh", []string{"sh", "-c", "echo still here; while :; do /bin/true; done"}, os.Environ())
 	case "exec of a Go program":
 		return unix.Exec("/proc/self/exe", []string{"proctest:successor", "0"}, os.Environ())
 	}

@@ -71,7 +71,7 @@ func refusals() []refusal {
 		{"truncated", resize(3 * slotSize), "it claims 16383 slots in 192 bytes"},
 		{"too large", resize(1<<20 + slotSize), "its size is 1048640 bytes"},
 		{"magic", spoil(0, byte('m')), `it starts with "mPROSTER" instead of "MPROSTER"`},
-		{"version", spoil(8, uint32(2)), "its version is 2, this program knows 1"},
+		{"version", spoil(8, uint32(1)), "its version is 1, this program knows 2"},
 		{"slots", spoil(12, uint32(Slots+1)), "it claims 16384 slots in 1048576 bytes"},
 		{"no slots", spoil(12, uint32(0)), "it claims 0 slots in 1048576 bytes"},
 		{"pid namespace", spoil(40, uint64(1)), "it was made in another pid namespace"},

@@ -17,6 +17,7 @@ type stat struct {
 	flags   uint64 // of the kernel's task
 	threads int    // of the process, those that have ended but for their record included
 	start   uint64 // in clock ticks after boot
+	stack   uint64 // where the program's stack began; 0 if the kernel does not tell
 	pending uint64 // signals for this thread that it has not taken yet
 }
 
@@ -67,6 +68,8 @@ func parseStat(text []byte) (stat, error) {
 			s.threads, err = strconv.Atoi(string(field))
 		case 22:
 			s.start, err = strconv.ParseUint(string(field), 10, 64)
+		case 28:
+			s.stack, err = strconv.ParseUint(string(field), 10, 64)
 		case 31:
 			s.pending, err = strconv.ParseUint(string(field), 10, 64)
 		}
@@ -90,13 +93,4 @@ func exists(pid int, start uint64) bool {
 		return unix.Kill(pid, 0) == nil
 	}
 	return (st.start == start || start == 0) && (st.threads > 1 || st.state != 'Z' && st.state != 'X')
-}
-
-// startTime is 0 where /proc is missing.
-func startTime(pid int) uint64 {
-	st, err := readStat(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	return st.start
 }

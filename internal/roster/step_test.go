@@ -186,6 +186,7 @@ func inTable(cursor uint32, full bool) func(*testing.T) (string, func(string)) {
 			s.generation.Store(0)
 			s.pid.Store(0)
 			s.start.Store(0)
+			s.stack.Store(0)
 		}
 		tab.header.cursor.Store(0)
 		living := []*thread{claimOnThread(tab, open)}

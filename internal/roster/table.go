@@ -19,7 +19,7 @@ import (
 // machine.
 const (
 	magic    = "MPROSTER"
-	version  = 1
+	version  = 2
 	Slots    = slotMask // as many as an ID can name: with the header exactly 1 MiB
 	slotSize = 64
 )
@@ -28,7 +28,7 @@ const (
 //
 //	off size field
 //	  0    8 magic   "MPROSTER"
-//	  8    4 version 1
+//	  8    4 version 2
 //	 12    4 slots   how many follow
 //	 16   16 id      random; a segment records it, so that two rosters never judge one lock
 //	 32    4 cursor  claims begun so far: the next one begins at slot cursor mod slots
@@ -55,7 +55,8 @@ type header struct {
 //	  8    4 pid
 //	 12    4 -          zero
 //	 16    8 start      start time in clock ticks after boot; with the pid it names the process
-//	 24   40 -          zero
+//	 24    8 stack      where its program's stack began; another program's begins elsewhere
+//	 32   32 -          zero
 type slot struct {
 	_          structs.HostLayout
 	live       atomic.Uint32
@@ -63,7 +64,19 @@ type slot struct {
 	pid        atomic.Uint32
 	_          uint32
 	start      atomic.Uint64
-	_          [40]byte
+	stack      atomic.Uint64
+	_          [32]byte
+}
+
+// An owner is what a slot says of the process that owns it. Without /proc it is the
+// pid alone.
+type owner struct {
+	pid          int
+	start, stack uint64
+}
+
+func (s *slot) owner() owner {
+	return owner{int(s.pid.Load()), s.start.Load(), s.stack.Load()}
 }
 
 // The bits of a liveness word, from include/uapi/linux/futex.h.

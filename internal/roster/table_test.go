@@ -19,7 +19,7 @@ func TestFormat(t *testing.T) {
 	n, _ := file.ReadAt(data, 0)
 	require.Equal(t, 4*64, n)
 	require.Equal(t, "MPROSTER", string(data[:8]))
-	require.EqualValues(t, 1, binary.NativeEndian.Uint32(data[8:]))
+	require.EqualValues(t, 2, binary.NativeEndian.Uint32(data[8:]))
 	require.EqualValues(t, 3, binary.NativeEndian.Uint32(data[12:]))
 	require.NotEqual(t, make([]byte, 16), data[16:32], "the id")
 	require.Zero(t, binary.NativeEndian.Uint64(data[32:]))
@@ -51,8 +51,9 @@ func TestSlotBytes(t *testing.T) {
 	require.Equal(t, 1, u32(68), "generation")
 	require.Equal(t, p.Pid(), u32(72))
 	require.Zero(t, u32(76))
-	require.Equal(t, startTime(p.Pid()), binary.NativeEndian.Uint64(data[80:]))
-	require.Equal(t, make([]byte, 40), data[88:128])
+	require.Equal(t, statOf(t, p.Pid()).start, binary.NativeEndian.Uint64(data[80:]))
+	require.Equal(t, statOf(t, p.Pid()).stack, binary.NativeEndian.Uint64(data[88:]))
+	require.Equal(t, make([]byte, 32), data[96:128])
 
 	p.Kill(t)
 	data, err = os.ReadFile(path)
@@ -70,7 +71,7 @@ func FuzzTable(f *testing.F) {
 	pidns, boot, err := here()
 	require.NoError(f, err)
 	head := []byte("MPROSTER")
-	for _, field := range []any{uint32(1), uint32(2), [16]byte{}, uint64(0), pidns, boot} {
+	for _, field := range []any{uint32(2), uint32(2), [16]byte{}, uint64(0), pidns, boot} {
 		head, err = binary.Append(head, binary.NativeEndian, field)
 		require.NoError(f, err)
 	}
