@@ -82,8 +82,8 @@ type Cond struct {
 // and dies before 7 leaves the grant in its cell, and 12 passes it on. If it dies
 // after 7 it dies holding the lock, which 4 notices.
 //
-// Why 12 comes before 13: a second death may give a signal twice, but never
-// lose it.
+// Why 12 comes before 13: a signal may be given twice, after a second death or by two
+// who void one cell at the same time, but is never lost.
 //
 // Why 14 comes after claiming, and before 1 and 10: a sleeper watches the L of the
 // processes that had a cell when it looked. Who comes later changes members. So who

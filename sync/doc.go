@@ -68,7 +68,9 @@
 // # Memory
 //
 // A lock must lie in memory that every participant maps shared, at a multiple
-// of 8 bytes, and must stay mapped while anybody uses it. What was written
-// under the lock is visible to whoever holds it next, in any process; see
+// of 8 bytes, and must stay mapped while anybody uses it. All participants must be in
+// the same roster of processes, or they cannot tell who of them lives: a segment of
+// package shm refuses who is in another one, memory that is shared in other ways
+// does not. What was written under the lock is visible to whoever holds it next, in any process; see
 // docs/memory-model.md.
 package sync

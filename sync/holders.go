@@ -20,7 +20,8 @@ import (
 //
 // Every change of a cell is one CAS of all 64 bits, never an add: then a late
 // thread of a dead process, or one whose empty cell was claimed by another
-// meanwhile, fails to change it and looks again.
+// meanwhile, fails to change it and looks again. (Only a WaitGroup stores, under a
+// lock of its own, which is taken from a dead holder after the fence.)
 //
 // A process has at most one cell of a table, so that what it holds is one number.
 // For that it claims under a mutex of its own. Which of its goroutines holds what

@@ -15,7 +15,8 @@ type Locker interface {
 	// that matches ErrOwnerDied with the lock held if the last holder died.
 	LockContext(ctx context.Context) error
 
-	// TryLock locks if that is possible at once and no holder died.
+	// TryLock locks if that is possible at once and no holder died. It panics if
+	// this process cannot join the roster of processes.
 	TryLock() bool
 
 	// MarkConsistent says that what a dead holder left behind was repaired.

@@ -74,7 +74,8 @@ func (m *Mutex) lockSlow() {
 //   - the context's error, or one about the roster of processes: m is not held.
 //
 // With a context that has already ended it takes m, without waiting, if it is
-// free or its holder's process is dead and none of its threads runs any more.
+// free and not kept for a living process that has waited too long, or if its
+// holder's process is dead and none of its threads runs any more.
 func (m *Mutex) LockContext(ctx context.Context) error {
 	probe.At(probe.Lock1)
 	if *roster.Self == 0 || !m.word.CompareAndSwap(0, *roster.Self) {
@@ -94,6 +95,9 @@ func (m *Mutex) LockContext(ctx context.Context) error {
 // holder died, nor one that is kept for a living process that has waited too
 // long. If that one is stopped and does not come for the lock, it stays kept
 // until somebody waits for it: LockContext passes the heir over after 5 ms.
+//
+// The first call of a process joins the roster of processes. TryLock panics if
+// that cannot be done.
 func (m *Mutex) TryLock() bool {
 	if *roster.Self != 0 && m.word.CompareAndSwap(0, *roster.Self) {
 		if check.Race {

@@ -91,7 +91,8 @@ func (o *Once) doSlow(f func()) {
 // DoContext returns nil once a function has returned nil, in any process; f's
 // error if f was run and failed, which does not count; the context's error if ctx
 // ended while another one ran; or an error about the roster of processes. With a
-// context that has already ended it runs f if nobody else does.
+// context that has already ended it runs f if nobody else does, and no living process
+// that has waited for a millisecond is to be next.
 func (o *Once) DoContext(ctx context.Context, f func(died *OwnerDiedError) error) error {
 	probe.At(probe.Once321)
 	if o.done.Load() != onceDone {

@@ -78,7 +78,8 @@ func (r *RMutex) LockContext(ctx context.Context) error {
 
 // TryLock locks r if it is free or owned by this goroutine, and never waits. It
 // does not take a lock whose owner died, nor one that is kept for a living
-// process, even if that is stopped; see [Mutex.TryLock].
+// process, even if that is stopped; see [Mutex.TryLock]. It panics if this process
+// cannot join the roster of processes.
 func (r *RMutex) TryLock() bool {
 	me := roster.Me()
 	k := key(me)

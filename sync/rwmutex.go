@@ -22,9 +22,9 @@ import (
 // readers that come while a writer has it queue with the next writers, so that
 // neither starves the other.
 //
-// A reader whose process dies counts no more, at once. If the process dies that
-// has it for writing, the next one is told, once it is certain that no thread of
-// the dead process still writes. A writer then has the lock, and can repair what
+// A reader whose process dies counts no more, as soon as no thread of it runs: a
+// writer waits for that. If the process dies that has it for writing, the next one is
+// told, once it is certain that no thread of the dead process still writes. A writer then has the lock, and can repair what
 // it guards. A reader, who could not, does not have it. Who dies while waiting
 // leaves no trace.
 //
@@ -84,7 +84,8 @@ func (rw *RWMutex) RLockContext(ctx context.Context) error {
 
 // TryRLock locks rw for reading if no writer has it or waits for its readers,
 // and never waits. It may report false as well at the moment when another reader
-// is let in after a writer. It does not lock what a dead writer left behind.
+// is let in after a writer, or a TryLock fails. It does not lock what a dead
+// writer left behind. It panics as TryLock does.
 func (rw *RWMutex) TryRLock() bool {
 	if counted := rw.countMe(); !counted || rw.taken() {
 		if !counted && rw.dirty.Load() != 0 || !succeeded(rw.rLock(ended, counted)) {
@@ -157,7 +158,8 @@ func (rw *RWMutex) LockContext(ctx context.Context) error {
 }
 
 // TryLock locks rw for writing if nobody has it or is about to, and never waits.
-// It does not lock what a dead writer left behind.
+// It does not lock what a dead writer left behind. It panics if this process
+// cannot join the roster of processes, which the first call does.
 func (rw *RWMutex) TryLock() bool {
 	if rw.dirty.Load() != 0 {
 		return false
@@ -215,7 +217,8 @@ func (rw *RWMutex) MarkConsistent() {
 
 // Holder returns the process that holds rw for writing, alive or dead. The
 // answer may be out of date when it arrives. The pid is 0 if the holder is long
-// dead.
+// dead. After a writer's death, until its work is repaired, it may also name one who
+// is just being told of that, or is about to be.
 func (rw *RWMutex) Holder() (pid int, held bool) {
 	if rw.dirty.Load() == 0 {
 		return 0, false

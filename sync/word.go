@@ -48,8 +48,9 @@ import (
 // Why the sleep is bounded: a woken sleeper can itself be killed before it acts
 // on its wake, and a sleeper can be left watching an owner that has let go.
 // With one crash either strands the others, whichever word they watch, short of
-// all of them. The bound makes each of these a delay of 100 ms at most. Without
-// a crash no wait ever runs into it.
+// all of them. The bound makes each of these a delay of 100 ms at most. A woken
+// sleeper that is stopped does the same. Without a crash or a stop no wait ever
+// runs into it.
 //
 // Why 4 sets W, 3 passes W on after a sleep, and 8 wakes the rest: L serves all
 // locks, so the kernel's one wake may reach a sleeper of another lock; who

@@ -20,6 +20,7 @@
 // The kernel compares L with the thread id, so L has no room for a generation;
 // it stands beside L and is raised at each claim. An [ID] carries both slot and
 // generation: it names one process for ever (until a slot's generation has
-// gone round after 65,536 claims of that one slot; slots are handed out in
-// turn, so that is after a thousand million process starts).
+// gone round after 65,536 claims of that one slot; free slots are handed out in
+// turn, so with k of them that is after k times 65,536 process starts: a thousand
+// million in a roster that is nearly empty).
 package roster
