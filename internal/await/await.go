@@ -125,7 +125,9 @@ func (s *Sleeper) sleep() {
 	}
 }
 
-// errSleep says why the kernel has refused a sleep.
+// errSleep says why the kernel has refused a sleep. What the caller holds is not let
+// go on the way out: it lies in the memory that is gone, and to touch that would end
+// the program with less to say.
 func errSleep(err error) error {
 	if err == unix.EFAULT {
 		return fmt.Errorf("multiproc: what was waited for is no longer mapped: %w", err)
