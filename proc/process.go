@@ -88,7 +88,8 @@ func (p *Process) watch(ctx context.Context, o order, arg *wire.Message) {
 
 // converse sends what the child needs and takes what it answers. A child that
 // cannot get its argument is killed: it would wait for it for ever. So is one that
-// cannot be heard any more.
+// cannot be heard any more, and a worker that has closed its end: it would go on
+// taking tasks from shared memory.
 func (p *Process) converse(o order, arg *wire.Message) {
 	p.sending.Lock()
 	err := sendOrder(p.conn, o, arg)
@@ -106,6 +107,9 @@ func (p *Process) converse(o order, arg *wire.Message) {
 		kind, m, err := wire.Recv(p.conn)
 		switch {
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			if p.handle != nil {
+				p.Kill() // of a process that is ending this changes nothing: its exit code is set before its end of the socket is closed
+			}
 			return
 		case err != nil: // what it goes on to send would be lost, and it would wait for answers
 			if p.failure == nil {
