@@ -102,3 +102,30 @@ func TestCloseAfterResult(t *testing.T) {
 	require.ErrorIs(t, err, proc.ErrClosed)
 	require.Zero(t, got)
 }
+
+// A lateContext has ended, and says so only after something else has happened.
+type lateContext struct {
+	context.Context
+	before func()
+}
+
+func (c lateContext) Err() error {
+	c.before()
+	return context.DeadlineExceeded
+}
+
+// A process that ends while Result gives up waiting has its own error, not that of
+// the context.
+func TestProcessEndsAsTheContextDoes(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	c := start(t, puppet, cue{x.addr, 3}, nil)
+	player := x.enter(t)
+	_, _ = c.Result(lateContext{ended(), func() { // either error will do
+		player.say(t, "fail")
+		<-c.Done()
+	}})
+	_, err := c.Result(t.Context())
+	var remote *proc.RemoteError
+	require.ErrorAs(t, err, &remote)
+}

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -226,6 +227,15 @@ func (p *Process) ExitCode() (code int, ended bool) {
 // run at all because the child's main ended before it came to [Main]. Only Result
 // tells these apart.
 func (p *Process) Join(ctx context.Context) error {
+	if err := p.wait(ctx); err != nil {
+		return err
+	}
+	return p.outcome()
+}
+
+// wait waits until the process has ended. An error means that it has not waited for
+// that, and says nothing about the process.
+func (p *Process) wait(ctx context.Context) error {
 	if p.closed.Load() {
 		return fmt.Errorf("proc: join %s: %w", p.name, ErrClosed)
 	}
@@ -238,6 +248,11 @@ func (p *Process) Join(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	return nil
+}
+
+// outcome returns the error of a process that has ended.
+func (p *Process) outcome() error {
 	switch {
 	case p.failure != nil && p.reason() != nil:
 		return fmt.Errorf("%w (it was ended: %w)", p.failure, p.reason())
@@ -263,23 +278,19 @@ func (p *Process) reason() error {
 // Shared arrays and values in the result are the caller's to close. All calls
 // return the same.
 func (c *Call[R]) Result(ctx context.Context) (R, error) {
-	err := c.Join(ctx)
-	if err != nil && (c.Alive() || c.closed.Load()) {
+	if err := c.wait(ctx); err != nil {
 		var none R
 		return none, err
 	}
 	c.decode.Do(func() {
-		switch {
-		case c.result != nil:
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.err = wire.Decode(c.result, reflect.ValueOf(&c.value).Elem())
-			c.result.Close()
-		case err == nil:
-			c.err = c.exitError() // os.Exit(0) in the function
-		default:
-			c.err = err
+		if c.result == nil {
+			c.err = cmp.Or(c.outcome(), c.exitError()) // the latter: os.Exit(0) in the function
+			return
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.err = wire.Decode(c.result, reflect.ValueOf(&c.value).Elem())
+		c.result.Close()
 	})
 	return c.value, c.err
 }

@@ -40,6 +40,9 @@ var mendMutants = []mutant{
 	undo("the first worker stays alone when there is nothing to do", pool, "time.AfterFunc(headStart, func() {", "time.AfterFunc(1000*headStart, func() {", "TestPoolHeadStartEnds"),
 	undo("a worker has no name", poolChild, "nameProcess(\"worker \" + strconv.Itoa(o.Index))", "_ = strconv.Itoa", "TestNameForPeople"),
 
+	// Results of processes.
+	undo("the waiter's error is the process's", proc+"/process.go", "if err := c.wait(ctx); err != nil {\n\t\tvar none R", "if err := c.wait(ctx); err != nil {\n\t\tc.decode.Do(func() { c.err = err })\n\t\tvar none R", "TestProcessEndsAsTheContextDoes"),
+
 	// Standard error.
 	undo("a death waits for who reads standard error", lastWords, "case <-time.After(lastWordsWait):", "case <-time.After(time.Hour):", "TestStderrThatNobodyTakes"),
 	{
