@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"reflect"
@@ -53,8 +54,12 @@ func runChild(socket int) int {
 	}
 	o, arg, err := receiveOrder(conn)
 	<-obedient
-	if err != nil {
+	switch {
+	case ended(err):
 		dieOf(unix.SIGTERM) // the parent has changed its mind, or has gone
+	case err != nil:
+		f := failureOf(err)
+		return answer(conn, nil, &f)
 	}
 	self.Store(&identity{Info: Info{Name: o.Name, Pid: os.Getpid()}, parent: &o.Parent})
 	control.Store(conn)
@@ -100,34 +105,40 @@ func receiveOrder(conn *wire.Conn) (o order, arg *wire.Message, err error) {
 	return o, arg, err
 }
 
+// ended reports whether an error of receiving is the end of the stream.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 // An ending is the request to end, from the parent or by a signal.
 type ending struct {
 	asked  atomic.Bool
 	cancel context.CancelCauseFunc // of the function's context
 }
 
-func (e *ending) ask() {
+func (e *ending) ask(why error) {
 	e.asked.Store(true)
-	e.cancel(errTerminated)
+	e.cancel(why)
 }
 
-// lifeline watches the parent. It sends no more: the process is to end. It has
-// closed its end: it is dead, and this process goes as suddenly as by the
-// parent-death signal that this doubles.
+// lifeline watches the parent. It sends no more, or cannot be heard any more: the
+// process is to end. It has closed its end: it is dead, and this process goes as
+// suddenly as by the parent-death signal that this doubles.
 func lifeline(conn *wire.Conn, e *ending) {
 	for {
 		kind, m, err := wire.Recv(conn)
+		if ended(err) {
+			e.ask(errTerminated)
+			break
+		}
 		if err != nil {
+			e.ask(fmt.Errorf("hear the parent: %w", err))
 			break
 		}
 		if handle := orders.Load(); handle != nil {
 			(*handle)(kind, m)
 		}
 		m.Close()
-	}
-	e.ask()
-	if handle := orders.Load(); handle != nil {
-		(*handle)(frameNone, nil)
 	}
 	_ = conn.AwaitClose() // an error means as much
 	dieOf(unix.SIGKILL)
@@ -142,7 +153,7 @@ func (e *ending) obeySignals() {
 	go func() {
 		for s := range caught {
 			if s == unix.SIGTERM {
-				e.ask()
+				e.ask(errTerminated)
 			}
 		}
 	}()

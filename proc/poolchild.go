@@ -161,8 +161,6 @@ func (r *runner) handle(kind byte, m *wire.Message) {
 		m.Files = nil // taken over
 	case frameWithdrawn:
 		r.fetched <- fetched{err: withdrawn(m)}
-	case frameNone:
-		close(r.fetched) // what is waited for will not come
 	case frameCancel:
 		var o cancelOrder
 		if wire.Decode(m, reflect.ValueOf(&o).Elem()) != nil {
@@ -195,10 +193,7 @@ func (r *runner) fetch(o fetchOrder) (*wire.Message, error) {
 		return nil, err
 	}
 	select {
-	case f, ok := <-r.fetched:
-		if !ok {
-			return nil, ErrTaskCancelled
-		}
+	case f := <-r.fetched:
 		return f.message, f.err
 	case <-r.life.Done():
 		return nil, context.Cause(r.life)

@@ -96,10 +96,8 @@ func (p *Process) converse(o order, arg *wire.Message) {
 	err := sendOrder(p.conn, o, arg)
 	p.sending.Unlock()
 	arg.Close()
-	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
-		return // the child has gone, or is being ended: its exit code tells more
-	}
-	if err != nil {
+	// A child that has gone, or is being ended, tells more than these two.
+	if err != nil && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
 		p.failure = fmt.Errorf("proc: %s (pid %d): send the argument: %w", p.name, p.pid, err)
 		p.Kill()
 		return
@@ -107,7 +105,7 @@ func (p *Process) converse(o order, arg *wire.Message) {
 	for {
 		kind, m, err := wire.Recv(p.conn)
 		switch {
-		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		case ended(err):
 			if p.handle != nil {
 				p.Kill() // of a process that is ending this changes nothing: its exit code is set before its end of the socket is closed
 			}

@@ -23,6 +23,7 @@ var mendMutants = []mutant{
 	// Workers.
 	undo("who cannot be heard lives on", proc+"/process.go", "p.name, p.pid, err)\n\t\t\t}\n\t\t\tp.Kill()\n", "p.name, p.pid, err)\n\t\t\t}\n", "TestResultThatCannotBeReceived"),
 	undo("who has closed its socket lives on", proc+"/process.go", "if p.handle != nil {\n\t\t\t\tp.Kill()", "if false {\n\t\t\t\tp.Kill()", "TestWorkerClosesItsSocket/returns"),
+	undo("who cannot hear is told to have been asked", proc+"/child.go", "e.ask(fmt.Errorf(\"hear the parent: %w\", err))", "e.ask(errTerminated)", "TestArgumentThatCannotBeReceived/task"),
 	undo("the logger is told under the lock", poolWorker, "if p.o.Logger != nil {", "p.mu.Lock()\n\tdefer p.mu.Unlock()\n\tif p.o.Logger != nil {", "TestLoggerAsksThePool"),
 	undo("refused workers end a pool that has others", poolWorker, "return w.proc != nil && w.ready }", "return false }", "TestWorkersThatAreRefused"),
 	undo("a task's death counts as none's", poolWorker, "w.tasks == w.before && !hadTask && ", "w.tasks == w.before && ", "TestInputsThatCrashWorkers"),
