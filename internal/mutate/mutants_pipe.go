@@ -80,7 +80,7 @@ var handMutants = []mutant{
 	},
 	{
 		name:  "pipe: an end that was sent is taken back",
-		edits: []edit{{"internal/wire/frame.go", "\t\tm.undo = nil\n", ""}},
+		edits: []edit{{"internal/wire/frame.go", "\t\tm.sent.Store(true)\n", ""}},
 		pkg:   shm, tags: "crash", test: "TestPipeEndStoppedAtEachStep/slots/hand-70,-the-other-end-waits-with-nothing",
 	},
 	{

@@ -36,7 +36,7 @@ const (
 // close m; from its success on Close takes nothing back. It blocks while the peer
 // does not read: a deadline or Close of c ends that. If it fails after it has
 // written something (see [Conn.Written]), c is of no use for sending any more. No
-// two goroutines may send at once.
+// two goroutines may send over c at once; m may go over several connections at once.
 func Send(c *Conn, kind byte, m *Message) error {
 	if m == nil {
 		m = &Message{}
@@ -46,7 +46,7 @@ func Send(c *Conn, kind byte, m *Message) error {
 	}
 	if len(m.undo) > 0 {
 		probe.At(probe.Hand73)
-		m.undo = nil
+		m.sent.Store(true)
 	}
 	return nil
 }

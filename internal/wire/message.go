@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/petermattis/goid"
 	"golang.org/x/sys/unix"
@@ -39,8 +40,9 @@ type Message struct {
 	// may receive at a time, in bytes; 0 means whatever the sender allows it.
 	Limit int
 
-	form uint64 // says of what type the value is, see form.sum
-	undo undos  // until it is sent
+	form uint64      // says of what type the value is, see form.sum
+	undo undos       // written by who encodes it and who closes it
+	sent atomic.Bool // then there is nothing to undo
 }
 
 // maxFiles is the most descriptors of one message. It bounds what a peer can make
@@ -56,7 +58,9 @@ func (m *Message) Close() {
 	if m == nil {
 		return
 	}
-	m.undo.run()
+	if !m.sent.Load() {
+		m.undo.run()
+	}
 	for _, f := range m.Files {
 		f.Close() // nothing was written through it: an error means nothing
 	}

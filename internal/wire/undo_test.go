@@ -3,6 +3,7 @@ package wire
 import (
 	"os"
 	"reflect"
+	"sync"
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
@@ -89,6 +90,25 @@ func TestUndoEncoding(t *testing.T) {
 	requireUndone(t, "sent c")
 
 	Undo(func() { t.Error("outside of a message there is nothing to take back") })
+}
+
+// One message may be sent to several peers at once. It is the race detector that has
+// something to say here.
+func TestUndoOfMessageForSeveral(t *testing.T) {
+	m, err := Encode(keepers("a"))
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	for range 2 {
+		a, _ := pair(t)
+		all.Go(func() {
+			if err := Send(a, 1, m); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	m.Close()
+	requireUndone(t)
 }
 
 // What was opened for a message that turns out to be bad is given up, and none of
