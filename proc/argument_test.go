@@ -144,3 +144,15 @@ func TestCyclicResult(t *testing.T) {
 	require.Contains(t, remote.Text, "cyclic")
 	require.Equal(t, 1, exitCode(t, c.Process))
 }
+
+var giveBomb = proc.Register("give a bomb", func(_ context.Context, fuse string) (bomb, error) { return bomb{fuse}, nil })
+
+// A result that panics does so each time, and leaves nothing behind.
+func TestResultPanicsAgain(t *testing.T) {
+	proctest.NoLeaks(t)
+	c := start(t, giveBomb, "decode", nil)
+	for range 3 {
+		require.PanicsWithValue(t, "while decoding", func() { _, _ = c.Result(t.Context()) })
+	}
+	require.NoError(t, c.Close())
+}

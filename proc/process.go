@@ -48,9 +48,7 @@ type Process struct {
 type Call[R any] struct {
 	*Process
 
-	decode sync.Once
-	value  R
-	err    error
+	take func() (R, error) // once: then it returns, or panics with, the same
 }
 
 // watch sends the order, receives what the child answers, and waits for its
@@ -273,24 +271,27 @@ func (p *Process) reason() error {
 // that arrived counts, even if the process was killed afterwards. Errors are
 // those of Join.
 //
-// Shared arrays and values in the result are the caller's to close. All calls
-// return the same.
+// Shared arrays and values in the result are the caller's to close. All calls that
+// do not end with ctx return the same; if decoding the result panics, which a method
+// of its own may do, all of them panic.
 func (c *Call[R]) Result(ctx context.Context) (R, error) {
 	if err := c.wait(ctx); err != nil {
 		var none R
 		return none, err
 	}
-	c.decode.Do(func() {
-		if c.result == nil {
-			c.err = cmp.Or(c.outcome(), c.exitError()) // the latter: os.Exit(0) in the function
-			return
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.err = wire.Decode(c.result, reflect.ValueOf(&c.value).Elem())
-		c.result.Close()
-	})
-	return c.value, c.err
+	return c.take()
+}
+
+// decode returns the result of a process that has ended.
+func (c *Call[R]) decode() (value R, err error) {
+	if c.result == nil {
+		return value, cmp.Or(c.outcome(), c.exitError()) // the latter: os.Exit(0) in the function
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.result.Close()
+	err = wire.Decode(c.result, reflect.ValueOf(&value).Elem())
+	return value, err
 }
 
 func (p *Process) exitError() error {

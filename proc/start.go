@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"syscall"
 	"time"
 
@@ -78,7 +79,9 @@ func (f *Func[A, R]) Start(ctx context.Context, arg A, o *Options) (*Call[R], er
 		m.Close()
 		return nil, fmt.Errorf("proc: start %s: %w", f.name, explain(err))
 	}
-	return &Call[R]{Process: p}, nil
+	c := &Call[R]{Process: p}
+	c.take = sync.OnceValues(c.decode)
+	return c, nil
 }
 
 // start makes the process and hands it its order. It takes over the argument

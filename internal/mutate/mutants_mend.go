@@ -42,7 +42,7 @@ var mendMutants = []mutant{
 	undo("a worker has no name", poolChild, "nameProcess(\"worker \" + strconv.Itoa(o.Index))", "_ = strconv.Itoa", "TestNameForPeople"),
 
 	// Results of processes.
-	undo("the waiter's error is the process's", proc+"/process.go", "if err := c.wait(ctx); err != nil {\n\t\tvar none R", "if err := c.wait(ctx); err != nil {\n\t\tc.decode.Do(func() { c.err = err })\n\t\tvar none R", "TestProcessEndsAsTheContextDoes"),
+	undo("the waiter's error is the process's", proc+"/process.go", "if err := c.wait(ctx); err != nil {\n\t\tvar none R", "if err := c.wait(ctx); err != nil {\n\t\tc.take = func() (R, error) { var none R; return none, err }\n\t\tvar none R", "TestProcessEndsAsTheContextDoes"),
 
 	// Standard error.
 	undo("a death waits for who reads standard error", lastWords, "case <-time.After(lastWordsWait):", "case <-time.After(time.Hour):", "TestStderrThatNobodyTakes"),
