@@ -61,7 +61,7 @@ func runChild(socket int) int {
 		f := failureOf(err)
 		return answer(conn, nil, &f)
 	}
-	self.Store(&identity{Info: Info{Name: o.Name, Pid: os.Getpid()}, parent: &o.Parent})
+	self.Store(&identity{Info: Info{Name: o.Name, Pid: os.Getpid()}, parent: &o.Parent, depth: o.Depth})
 	control.Store(conn)
 	nameProcess(o.Func)
 	go lifeline(conn, end)

@@ -84,7 +84,8 @@ type PoolOptions struct {
 	// Pin binds each worker to one processor, in turn.
 	Pin bool
 
-	// Depth is how deep pools may be nested: a task may use a pool of its own.
+	// Depth is how deep pools may be nested: a task may use a pool of its own. Processes
+	// of Start in between count for nothing.
 	//
 	// The default is 4.
 	Depth int
@@ -230,7 +231,7 @@ func (p *Pool) setUp(ctx context.Context) (err error) {
 		p.o.Depth = defaultDepth
 	}
 	if d := depth(); d >= p.o.Depth {
-		return fmt.Errorf("%w: this process is a worker at depth %d, and the limit is %d", ErrTooDeep, d, p.o.Depth)
+		return fmt.Errorf("%w: this process is at depth %d, and the limit is %d", ErrTooDeep, d, p.o.Depth)
 	}
 	if p.target == 0 {
 		p.target = runtime.GOMAXPROCS(0)

@@ -25,7 +25,6 @@ const workerProgram = "multiproc: worker of a pool"
 // A workerOrder is what a worker is told at its start.
 type workerOrder struct {
 	Index        int
-	Depth        int // of pools within pools
 	Workers      int // how many share the processors
 	Shared, Args *File
 	Init, Exit   string
@@ -56,12 +55,15 @@ func WorkerIndex() (index int, ok bool) {
 	return o.Index, true
 }
 
-// depth returns in how many pools this process is.
-func depth() int {
-	if o := place.Load(); o != nil {
-		return o.Depth
+// depth returns in how many pools this process is, those of its ancestors included.
+func depth() (n int) {
+	if s := self.Load(); s != nil {
+		n = s.depth
 	}
-	return 0
+	if place.Load() != nil {
+		n++
+	}
+	return n
 }
 
 // A runner runs what a worker is given: it is the worker as the worker itself sees it.

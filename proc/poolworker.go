@@ -215,7 +215,7 @@ func (w *worker) spawn() (_ *Process, _ *lastWords, err error) {
 	}()
 	shared, args := p.board.Files()
 	order := workerOrder{
-		Index: w.index, Depth: depth() + 1, Workers: p.Workers(),
+		Index: w.index, Workers: p.Workers(),
 		Shared: &File{shared}, Args: &File{args},
 		Init: p.o.Init.name, Exit: p.o.Exit.name,
 		MaxTasks: p.o.MaxTasks, MaxResident: p.o.MaxResident,

@@ -20,6 +20,7 @@ type Info struct {
 type identity struct {
 	Info
 	parent *Info
+	depth  int // in how many pools the parent is
 }
 
 var (

@@ -51,6 +51,7 @@ type order struct {
 	Func   string
 	Name   string
 	Parent Info
+	Depth  int // of pools within pools: how many the parent is in
 }
 
 // Start runs the function with arg in a process of its own, and returns while
@@ -111,7 +112,7 @@ func start(ctx context.Context, fn string, arg *wire.Message, o *Options) (*Proc
 		return nil, err
 	}
 	p.conn = ours
-	p.watch(ctx, order{Func: fn, Name: p.name, Parent: Current()}, arg)
+	p.watch(ctx, order{Func: fn, Name: p.name, Parent: Current(), Depth: depth()}, arg)
 	return p, nil
 }
 
