@@ -74,3 +74,20 @@ func TestWorkerClosesItsSocket(t *testing.T) {
 		})
 	}
 }
+
+// babble is an initialiser that writes to its worker's socket what is no frame.
+var babble = proc.RegisterTask("babble", func(context.Context, struct{}) error {
+	_, err := unix.Write(inherit.Get().Control, make([]byte, 100))
+	<-make(chan int)
+	return err
+})
+
+// A pool whose workers had to be killed says why.
+func TestWorkersKilledBeforeTheyAreReady(t *testing.T) {
+	proctest.NoLeaks(t)
+	_, err := proc.NewPool(t.Context(), &proc.PoolOptions{Workers: 1, Init: babble.With(struct{}{})})
+	var init *proc.InitError
+	require.ErrorAs(t, err, &init)
+	require.Equal(t, -int(unix.SIGKILL), died(t, err).Code)
+	require.ErrorContains(t, err, "receive what it sends: receive message: malformed message: ")
+}

@@ -194,12 +194,18 @@ func (p *Pool) release(n int) {
 	j.end()
 }
 
+// why returns how a worker's process has died, and why it had to be killed if one could
+// not speak with it any more.
+func (died *WorkerDiedError) why(proc *Process) error {
+	if proc.failure == nil {
+		return died
+	}
+	return fmt.Errorf("%w: %w", died, proc.failure)
+}
+
 // bury is the steps 150 to 155, for a worker that was waited for.
 func (p *Pool) bury(w *worker, proc *Process, died *WorkerDiedError) (hadTask bool) {
-	lost := error(died)
-	if proc.failure != nil { // what it sent could not be received, and so it was killed
-		lost = fmt.Errorf("%w: %w", died, proc.failure)
-	}
+	lost := died.why(proc)
 	missing := fmt.Errorf("the result has not arrived: %w", lost)
 	for n := range p.out.all {
 		s := &p.slots[n]

@@ -161,7 +161,7 @@ func (p *Pool) settle(w *worker, proc *Process, died *WorkerDiedError) (hadTask,
 	case told && p.exit == nil:
 		p.exit = fmt.Errorf("proc: the pool's exit function %s has failed: %w", p.o.Exit.name, proc.failure)
 	case !w.ready && !w.leaving:
-		p.barrenDeath(w, died)
+		p.barrenDeath(w, died.why(proc))
 	}
 	return hadTask, expected || w.doomed || p.failed != nil
 }
