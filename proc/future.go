@@ -60,9 +60,11 @@ func failedFuture[R any](err error) *Future[R] {
 func (f *Future[R]) Done() <-chan struct{} { return f.done }
 
 // Get waits for the result. The end of ctx ends the wait, and not the task. The
-// error of the task is a [*TaskError]; that of its context, or of a pool that was
-// terminated, is as it is. Get may be called any number of times; shared objects
-// in the result belong to the caller, and all calls return the same.
+// error of the task is a [*TaskError]. If there is no outcome of the task, the error is
+// the cause of the end of its context, ErrTaskCancelled after Cancel, or the pool's
+// error. Get may be called any number of times; shared objects in the result belong
+// to the caller. All calls that do not end with ctx return the same; if decoding the
+// result panics, all of them panic.
 func (f *Future[R]) Get(ctx context.Context) (R, error) {
 	select {
 	case <-f.done:

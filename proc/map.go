@@ -66,9 +66,9 @@ type Progress struct {
 
 // A Result is the outcome of one input.
 type Result[R any] struct {
-	Index int   // of the input, from 0
+	Index int   // of the input, from 0; -1 in the last one of a MapUnordered that has failed
 	Value R     // what the function returned
-	Err   error // a *TaskError, or nil
+	Err   error // a *TaskError, or nil; with Index -1 why the call has failed
 }
 
 // Map runs the function in the pool once for each element of in, and returns the
@@ -158,7 +158,7 @@ const (
 
 // MapUnordered runs the function in the pool for each value of in, and gives the
 // results as they come. Its error is in the last one if the whole call has
-// failed: its Index is -1, and Err the context's cause or ErrPoolTerminated.
+// failed: its Index is -1, and Err the context's cause or the pool's error.
 //
 // The input is read by a goroutine of its own, no further than Window allows.
 // Ending the loop cancels the rest. The input is then asked for no more; an

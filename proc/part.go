@@ -23,7 +23,10 @@ type ranged interface{ setRange(low, high int) }
 
 func (p *Part[A]) setRange(low, high int) { p.Low, p.High = low, high }
 
-// A Schedule says how a range is divided among workers, as OpenMP has it.
+// A Schedule says how a range is divided among workers, as OpenMP has it. The parts
+// depend on nothing but the length of the range, the number of workers, the schedule
+// and Chunk: two calls that agree in these have the same parts, and Reduce the same
+// sums of floats.
 type Schedule uint8
 
 // The schedules.
@@ -32,12 +35,12 @@ const (
 	// of what one worker's share of it would be. Loads balance, with few parts.
 	Guided Schedule = iota
 
-	// Dynamic parts are of one size, Chunk; the default is a part of 1/64 of a
-	// worker's share.
+	// Dynamic parts are of one size, Chunk, whatever the number of workers; the default
+	// is 1/64 of a worker's share.
 	Dynamic
 
-	// Static parts are of one size, and as many as the pool has workers. Only
-	// then the parts of two calls are the same, and so are sums of floats.
+	// Static parts are of one size, a worker's share, rounded up: there are at most as
+	// many as the pool has workers.
 	Static
 )
 

@@ -97,7 +97,8 @@ type PoolOptions struct {
 	Logger *slog.Logger
 
 	// Stderr gets what workers write to their standard error, one write at a time. If
-	// it does not take it, workers that write wait, and nothing else.
+	// it does not take it, workers that write wait, and the death of one is noticed up
+	// to a second later; nothing else waits.
 	//
 	// The default is os.Stderr.
 	Stderr io.Writer

@@ -24,8 +24,10 @@ var (
 	// time limit. It matches os.ErrDeadlineExceeded.
 	ErrTaskTimeout error = &sentinel{"proc: the task took longer than it may", os.ErrDeadlineExceeded}
 
-	// ErrTaskCancelled is the outcome of a task whose context has ended, or that
-	// was not begun before.
+	// ErrTaskCancelled is the outcome of a [Future] that was cancelled. In a task it is
+	// the cause of the end of its context if nobody wants the result any more: the
+	// future was cancelled, or the call has failed, was left early or has lost its
+	// context.
 	ErrTaskCancelled = errors.New("proc: the task was cancelled")
 
 	// ErrPoolCorrupt means that a worker has written into the pool's memory what it
@@ -58,7 +60,7 @@ type TaskError struct {
 	Index    int    // of the input, from 0
 	Worker   int    // index of the worker that had it last; -1 if none had
 	Attempts int    // how often it was begun
-	Err      error  // a *RemoteError, *PanicError, *WorkerDiedError, ErrTaskTimeout, ErrTaskCancelled, ...
+	Err      error  // a *RemoteError, *PanicError, *WorkerDiedError, ErrTaskTimeout, ...
 }
 
 // Error names the function and the input.
@@ -119,7 +121,7 @@ func (e TaskErrors) At(i int) error {
 type WorkerDiedError struct {
 	Worker int    // index in the pool
 	Pid    int    // of the process
-	Code   int    // exit status, or -N after signal N
+	Code   int    // exit status, or -N after signal N; -1 also if another part of this program took it
 	Stderr string // the last 4 KiB of its standard error, after the line in which the Go runtime says why
 }
 

@@ -204,8 +204,9 @@ func (p *Process) Alive() bool {
 }
 
 // ExitCode returns how the process ended: its exit status, or -N after signal
-// N. The function's end means 0, its error 1, its panic 2. It reports false
-// while the process runs.
+// N. The function's end means 0, its error 1, its panic 2. It is -1 also if another
+// part of this program took the code: see [ExitError]. It reports false while the
+// process runs.
 func (p *Process) ExitCode() (code int, ended bool) {
 	if p.Alive() {
 		return 0, false
