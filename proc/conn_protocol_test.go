@@ -141,11 +141,13 @@ func TestWaitForNil(t *testing.T) {
 	a, _ := pairOf(t)
 	var p *shm.Pipe[int]
 	for want, s := range map[string]proc.Source{
-		"source 2 of 2 is nil (<nil>)":           nil,
-		"source 2 of 2 is nil (*proc.Conn)":      (*proc.Conn)(nil),
-		"source 2 of 2 is nil (*proc.Process)":   (*proc.Process)(nil),
-		"source 2 of 2 is nil (*shm.Pipe[int])":  p,
-		"source 2 of 2 is nil (*shm.Queue[int])": (*shm.Queue[int])(nil),
+		"source 2 of 2 is nil (<nil>)":             nil,
+		"source 2 of 2 is nil (*proc.Conn)":        (*proc.Conn)(nil),
+		"proc: wait: source 2 of 2 is nil (<nil>)": proc.Readable(nil),
+		"source 2 of 2 is nil (*os.File)":          proc.Readable((*os.File)(nil)),
+		"source 2 of 2 is nil (*proc.Process)":     (*proc.Process)(nil),
+		"source 2 of 2 is nil (*shm.Pipe[int])":    p,
+		"source 2 of 2 is nil (*shm.Queue[int])":   (*shm.Queue[int])(nil),
 	} {
 		_, err := proc.Wait(t.Context(), a, s)
 		require.ErrorContains(t, err, want)

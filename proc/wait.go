@@ -30,13 +30,17 @@ type Source = await.Source
 // before makes it look once. Without a source it waits for that. A connection or
 // listener that is closed here meanwhile is ready, and so is a queue that
 // anybody closes. So is the end of a pipe that was sent to another process, when it
-// has arrived there. A source that is nil is an error. The end of a pipe, a queue
-// that is to be detached, the memory of an event, and what Readable was given must
-// not be closed here while they are waited for.
+// has arrived there. A source that is nil, or that Readable made of nil, is an error. The
+// end of a pipe, a queue that is to be detached, the memory of an event, and what
+// Readable was given must not be closed here while they are waited for.
 func Wait(ctx context.Context, sources ...Source) ([]Source, error) {
 	for i, s := range sources {
-		if v := reflect.ValueOf(s); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-			return nil, fmt.Errorf("proc: wait: source %d of %d is nil (%T)", i+1, len(sources), s)
+		what := any(s)
+		if r, ok := s.(readable); ok {
+			what = r.conn
+		}
+		if v := reflect.ValueOf(what); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+			return nil, fmt.Errorf("proc: wait: source %d of %d is nil (%T)", i+1, len(sources), what)
 		}
 	}
 	indexes, err := await.Any(ctx, sources)
