@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/go-multiproc/multiproc/internal/wire"
 )
 
@@ -156,11 +158,14 @@ func (p *Pool) settle(w *worker, proc *Process, died *WorkerDiedError) (hadTask,
 	told := errors.As(proc.failure, &failed) || errors.As(proc.failure, &panicked)
 	switch {
 	case p.failed != nil:
-	case !w.ready && told:
+	case w.ready && told:
+		if p.exit == nil {
+			p.exit = fmt.Errorf("proc: the pool's exit function %s has failed: %w", p.o.Exit.name, proc.failure)
+		}
+	case w.ready || w.leaving: // an initialiser that was asked to end may say so by an error
+	case told && died.Code != -int(unix.SIGTERM): // that of who was asked to end by a signal
 		p.fail(w.initError(proc.failure))
-	case told && p.exit == nil:
-		p.exit = fmt.Errorf("proc: the pool's exit function %s has failed: %w", p.o.Exit.name, proc.failure)
-	case !w.ready && !w.leaving:
+	default:
 		p.barrenDeath(w, died.why(proc))
 	}
 	return hadTask, expected || w.doomed || p.failed != nil

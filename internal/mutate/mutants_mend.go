@@ -29,6 +29,8 @@ var mendMutants = []mutant{
 	undo("a task's death counts as none's", poolWorker, "w.tasks == w.before && !hadTask && ", "w.tasks == w.before && ", "TestInputsThatCrashWorkers"),
 	undo("status 0 is no death", poolWorker, "expected = !hadTask && (died.Code == 0 || w.leaving)", "expected = died.Code == 0 || w.leaving", "TestInputsThatCrashWorkers"),
 	undo("an early death is the initialiser's", poolWorker, "if !w.entered {", "if false {", "TestWorkersThatDieEarly"),
+	undo("an initialiser that is let go has failed", poolWorker, "case w.ready || w.leaving:", "case w.ready:", "TestLeavingInTheInitialiser/with_an_error_of_its_own"),
+	undo("an initialiser that a signal ends has failed", poolWorker, "case told && died.Code != -int(unix.SIGTERM):", "case told && died.Code != int(unix.SIGTERM):", "TestLeavingInTheInitialiser/by_a_signal_from_elsewhere"),
 	undo("who was dismissed may stay", poolWorker, "w.pool.board.Dismiss(w.index)\n\t\tw.hurryLater()", "w.pool.board.Dismiss(w.index)", "TestCloseWhenWorkersDoNotLeave"),
 	undo("who was dismissed is hurried in a task", poolWorker, "case w.proc == nil || p.holds(w):", "case w.proc == nil:", "TestCloseWhenWorkersDoNotLeave"),
 	undo("nobody looks when a worker should be ready", poolWorker, "!w.ready && !w.leaving {\n\t\tp.fail", "false {\n\t\tp.fail", "TestInitTimeout"),
