@@ -89,3 +89,50 @@ func awaitRuns(t testing.TB, runs *shm.Array[int32], n int32) {
 	t.Helper()
 	require.Eventually(t, func() bool { return runs.At(0) == n }, patience, time.Millisecond)
 }
+
+// childNamed waits for a child of this name.
+func childNamed(t testing.TB, name string) (found *proc.Process) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for _, c := range proc.Children() {
+			if c.Name() == name {
+				found = c
+			}
+		}
+		return found != nil
+	}, patience, time.Millisecond)
+	return found
+}
+
+// A worker that is let go between two processes, and wanted again at once: the next
+// process is not the one that was let go.
+func TestDismissalBetweenTwoProcesses(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	p := newPool(t, &proc.PoolOptions{Workers: 2, Grace: 20 * time.Millisecond})
+	both := func(while func()) {
+		f, g := puppet.Submit(t.Context(), p, cue{x.addr, 3}), puppet.Submit(t.Context(), p, cue{x.addr, 4})
+		one, other := x.enter(t), x.enter(t)
+		while()
+		one.say(t, "return")
+		other.say(t, "return")
+		for _, f := range []*proc.Future[int]{f, g} {
+			_, err := f.Get(t.Context())
+			require.NoError(t, err)
+		}
+	}
+	both(func() {})                          // they are ready
+	for p.BackOff() < 300*time.Millisecond { // it goes on growing after that
+		before := p.BackOff()
+		c := childNamed(t, "Worker-1")
+		c.Kill()
+		<-c.Done()
+		require.Eventually(t, func() bool { return p.BackOff() > before || before == 0 }, patience, time.Millisecond)
+	}
+	before := p.BackOff()
+	require.NoError(t, p.Resize(1))
+	require.NoError(t, p.Resize(2))
+	both(func() {
+		require.LessOrEqual(t, p.BackOff(), before, "a process has come and gone without having done anything")
+	})
+}

@@ -79,7 +79,8 @@ func (w *worker) keep() {
 // released meanwhile.
 func (w *worker) live() {
 	p := w.pool
-	w.ready, w.entered, w.leaving, w.doomed, w.began, w.before = false, false, false, false, time.Now(), w.tasks
+	w.ready, w.entered, w.doomed, w.began, w.before = false, false, false, time.Now(), w.tasks
+	w.stay()
 	p.mu.Unlock()
 	proc, words, err := w.spawn()
 	if err != nil {
@@ -353,6 +354,16 @@ func (w *worker) dismiss() {
 		w.pool.board.Dismiss(w.index)
 		w.hurryLater()
 	}
+}
+
+// stay takes back a dismissal that has found no process here: it is not for the next one.
+func (w *worker) stay() {
+	if w.hurry != nil {
+		w.hurry.Stop()
+		w.hurry = nil
+	}
+	w.leaving = false
+	w.pool.board.Forget(w.index)
 }
 
 // hurryLater terminates a worker that was dismissed and has not gone after a

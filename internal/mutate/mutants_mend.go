@@ -31,6 +31,7 @@ var mendMutants = []mutant{
 	undo("an early death is the initialiser's", poolWorker, "if !w.entered {", "if false {", "TestWorkersThatDieEarly"),
 	undo("an initialiser that is let go has failed", poolWorker, "case w.ready || w.leaving:", "case w.ready:", "TestLeavingInTheInitialiser/with_an_error_of_its_own"),
 	undo("an initialiser that a signal ends has failed", poolWorker, "case told && died.Code != -int(unix.SIGTERM):", "case told && died.Code != int(unix.SIGTERM):", "TestLeavingInTheInitialiser/by_a_signal_from_elsewhere"),
+	undo("a dismissal between two processes is the next one's", poolWorker, "w.leaving = false\n\tw.pool.board.Forget(w.index)", "w.leaving = false", "TestDismissalBetweenTwoProcesses"),
 	undo("who was dismissed may stay", poolWorker, "w.pool.board.Dismiss(w.index)\n\t\tw.hurryLater()", "w.pool.board.Dismiss(w.index)", "TestCloseWhenWorkersDoNotLeave"),
 	undo("who was dismissed is hurried in a task", poolWorker, "case w.proc == nil || p.holds(w):", "case w.proc == nil:", "TestCloseWhenWorkersDoNotLeave"),
 	undo("nobody looks when a worker should be ready", poolWorker, "!w.ready && !w.leaving {\n\t\tp.fail", "false {\n\t\tp.fail", "TestInitTimeout"),
