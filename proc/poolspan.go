@@ -70,7 +70,7 @@ func (j *job) next(args []byte) (first, items, attempts int) {
 		return first, items, attempts
 	}
 	want := j.size()
-	if j.waiting == 0 || j.waiting < want && j.total == unknownTotal && j.pool.board.Backlog() >= j.pool.target {
+	if j.waiting == 0 || j.waiting < want && j.total == unknownTotal && j.pool.enough() {
 		return 0, 0, 0
 	}
 	first = j.fresh[0].first
@@ -85,6 +85,12 @@ func (j *job) next(args []byte) (first, items, attempts int) {
 		j.fresh = j.fresh[1:]
 	}
 	return first, items, 0
+}
+
+// enough reports whether workers have enough to claim for now. Something must be out,
+// or nothing would have the pool look again: the backlog may be what was withdrawn.
+func (p *Pool) enough() bool {
+	return len(p.free) < chunk.Slots && p.board.Backlog() >= p.target
 }
 
 // cut moves at most n inputs from the start of the span to args, as many as

@@ -3,6 +3,7 @@ package main
 const (
 	pool        = proc + "/pool.go"
 	poolJob     = proc + "/pooljob.go"
+	poolSpan    = proc + "/poolspan.go"
 	poolStats   = proc + "/poolstats.go"
 	poolWorker  = proc + "/poolworker.go"
 	registerErr = proc + "/registererror.go"
@@ -91,6 +92,7 @@ var mendMutants = []mutant{
 	undo("the end of a call drops what is committed", poolJob, "p.collect(i) // what is committed by now", "", "TestMapKeepsWhatItHas"),
 	undo("the end of a call drops what is delivered", poolJob, "if !j.patient {\n\t\tclose", "if true {\n\t\tclose", "TestMapKeepsWhatItHas"),
 	undo("who was asked before has its own error", poolJudge, "if s.asked >= s.taken && !p.deliver(n, w, nil) {", "if false {", "TestTimeoutsInOneChunk"),
+	undo("what was withdrawn is enough", poolSpan, "len(p.free) < chunk.Slots && ", "", "TestInputBehindWithdrawnChunks"),
 	undo("For counts parts", part, "c.total, c.counts = n, true", "c.total = n", "TestProgress"),
 
 	// What is told.
