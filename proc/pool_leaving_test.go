@@ -65,8 +65,10 @@ func TestLeavingInTheInitialiser(t *testing.T) {
 		p, runs := inInit(t, &proc.PoolOptions{Workers: 2}, 2)
 		ready, err := grab.Submit(t.Context(), p, 0).Get(t.Context())
 		require.NoError(t, err)
-		require.NoError(t, unix.Kill(other(t, ready), unix.SIGTERM))
-		awaitRuns(t, runs, 3) // it is replaced
+		for n := range int32(4) { // more often than a pool that has no other worker bears
+			require.NoError(t, unix.Kill(other(t, ready), unix.SIGTERM))
+			awaitRuns(t, runs, 3+n) // it is replaced
+		}
 		works(t, p)
 		require.NoError(t, p.Close())
 	})

@@ -100,6 +100,7 @@ func TestLoggerAsksThePool(t *testing.T) {
 // As long as one worker is ready, the system may refuse others as often as it likes.
 func TestWorkersThatAreRefused(t *testing.T) {
 	proctest.NoLeaks(t)
+	defer proc.WithRefusals(0)()
 	x := newExchange(t)
 	h := newTold("worker not started")
 	p := newPool(t, &proc.PoolOptions{Logger: slog.New(h)})

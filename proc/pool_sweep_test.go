@@ -25,6 +25,14 @@ func WithHeadStart(d time.Duration) (end func()) {
 	return func() { headStart = before }
 }
 
+// WithRefusals has pools without workers bear for another time that the system refuses
+// them. What it returns ends that.
+func WithRefusals(d time.Duration) (end func()) {
+	before := mostRefused
+	mostRefused = d
+	return func() { mostRefused = before }
+}
+
 // Asleep returns how many workers sleep.
 func (p *Pool) Asleep() int { return p.board.Asleep() }
 

@@ -30,9 +30,10 @@ type worker struct {
 	entered bool        // it has come to the initialiser
 	doomed  bool        // killed by us
 	began   time.Time
-	deaths  int    // in a row without a task, completed or in hand
-	tasks   uint64 // committed, by all processes
-	before  uint64 // the last one's start: what tasks was then
+	deaths  int       // in a row without a task, completed or in hand
+	refused time.Time // since when the system has refused each process here; zero: it has not
+	tasks   uint64    // committed, by all processes
+	before  uint64    // the last one's start: what tasks was then
 	sent    map[sentKey]*wire.Message
 
 	processes, died int
@@ -56,6 +57,7 @@ func (w *worker) keep() {
 	p := w.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	w.refused = time.Time{}
 	for w.wanted() {
 		if delay := w.backOff(); delay > 0 {
 			p.mu.Unlock()
@@ -90,9 +92,10 @@ func (w *worker) live() {
 	}
 	p.mu.Lock()
 	if err != nil {
-		p.barrenDeath(w, err)
+		p.refusal(w, err)
 		return
 	}
+	w.refused = time.Time{}
 	w.proc, w.pid = proc, proc.Pid()
 	w.processes++
 	if p.failed != nil {
@@ -192,6 +195,32 @@ func (p *Pool) barrenDeath(w *worker, err error) {
 	}
 	if p.barren++; p.barren >= mostBarren {
 		p.fail(w.initError(fmt.Errorf("%d of them in a row have ended before they were ready, the last one: %w", p.barren, err)))
+	}
+}
+
+// mostRefused is for how long the system may refuse a pool that was ready each new
+// worker, while it has none.
+var mostRefused = time.Second
+
+// refusal counts a process that the system has not started. NewPool is told soon.
+// Later the lack may be for a moment, and all places see it at once: it counts how
+// long it lasts.
+func (p *Pool) refusal(w *worker, err error) {
+	select {
+	case <-p.ready:
+	default:
+		p.barrenDeath(w, err)
+		return
+	}
+	w.deaths++
+	if w.refused.IsZero() {
+		w.refused = time.Now()
+	}
+	if slices.ContainsFunc(p.workers, func(w *worker) bool { return w.proc != nil }) {
+		return
+	}
+	if since := time.Since(w.refused); since >= mostRefused {
+		p.fail(w.initError(fmt.Errorf("the system has refused them for %v, the last one: %w", since.Round(time.Millisecond), err)))
 	}
 }
 
