@@ -83,8 +83,8 @@ type Result[R any] struct {
 // Map does not wait for that.
 //
 // With KeepGoing it returns all results that there are, and [TaskErrors]. The end of
-// ctx, or of the pool, is then the error of each input that has no outcome yet; of
-// those nobody knows whether they were begun. A call that could not begin has no
+// ctx, or of the pool, is then the error of each input whose outcome is not there by
+// then; of those nobody knows whether they were begun. A call that could not begin has no
 // results: its error is that of ctx or the pool itself.
 func (f *Func[A, R]) Map(ctx context.Context, p *Pool, in []A, o *MapOptions) (out []R, err error) {
 	var tuned MapOptions

@@ -322,7 +322,10 @@ func (p *Pool) terminate(why error) {
 
 // fail ends the pool before its time.
 func (p *Pool) fail(why error) {
-	if p.failed != nil {
+	if p.failed == nil && !errors.Is(why, ErrPoolCorrupt) {
+		p.gather(nil)
+	}
+	if p.failed != nil { // also if what it gathered made no sense
 		return
 	}
 	p.failed, p.closing = why, true

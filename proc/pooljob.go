@@ -278,13 +278,7 @@ func (j *job) stop(why error) {
 }
 
 func (p *Pool) stop(j *job, why error) {
-	if j.patient {
-		for i := range p.out.all {
-			if p.slots[i].job == j {
-				p.collect(i) // what is committed by now
-			}
-		}
-	}
+	p.gather(j)
 	if !j.halt(why) {
 		return
 	}
@@ -298,6 +292,16 @@ func (p *Pool) stop(j *job, why error) {
 	}
 	j.end()
 	p.board.Kick(&p.kicked) // it asks those under way to end
+}
+
+// gather delivers what is committed by now of a job that is patient; of all those if
+// j is nil.
+func (p *Pool) gather(j *job) {
+	for i := range p.out.all {
+		if of := p.slots[i].job; of != nil && of.patient && (j == nil || j == of) {
+			p.collect(i)
+		}
+	}
 }
 
 // halt has the job want nothing any more. It reports false if all outcomes were
