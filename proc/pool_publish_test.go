@@ -1,6 +1,7 @@
 package proc_test
 
 import (
+	"context"
 	"iter"
 	"testing"
 
@@ -66,4 +67,40 @@ func TestInputBehindWithdrawnChunks(t *testing.T) {
 		done <- struct{}{}
 	}
 	require.Equal(t, 3, n)
+}
+
+// A call that has stopped and has a task under way does not keep the turn of others.
+func TestTurnOfWhoHasStopped(t *testing.T) {
+	proctest.NoLeaks(t)
+	proc.WithoutSweeps() // which would publish it in the end
+	defer proc.WithSweeps()
+	x := newExchange(t)
+	p := newPool(t, &proc.PoolOptions{Workers: 1, Grace: never})
+	ctx, cancel := context.WithCancel(t.Context())
+	full := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for range puppet.MapUnordered(ctx, p, func(yield func(cue) bool) {
+			for i := range 600 { // more than there are slots
+				if !yield(cue{x.addr, i}) {
+					return
+				}
+			}
+			close(full)
+			<-ctx.Done()
+		}, &proc.MapOptions{Chunk: 1, Window: 1000}) {
+		}
+	}()
+	player := x.enter(t)
+	<-full
+	f := square.Submit(t.Context(), p, 3)
+	cancel()
+	<-stopped
+	require.NoError(t, p.Resize(2))
+	<-f.Done()
+	player.say(t, "return")
+	got, err := f.Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 9, got)
 }

@@ -22,6 +22,7 @@ func (p *Pool) refill() {
 		}
 		if j.allOut() {
 			p.drop(j)
+			idle = max(0, idle-1) // it is not in the list any more
 		} else {
 			p.jobs.MoveToBack(first) // the others have their turn
 		}

@@ -97,6 +97,7 @@ var mendMutants = []mutant{
 	undo("the end of a call drops what is delivered", poolJob, "if !j.patient {\n\t\tclose", "if true {\n\t\tclose", "TestMapKeepsWhatItHas"),
 	undo("who was asked before has its own error", poolJudge, "if s.asked >= s.taken && !p.deliver(n, w, nil) {", "if false {", "TestTimeoutsInOneChunk"),
 	undo("what was withdrawn is enough", poolSpan, "len(p.free) < chunk.Slots && ", "", "TestInputBehindWithdrawnChunks"),
+	undo("who has stopped takes the turn of another", poolPublish, "idle = max(0, idle-1)", "", "TestTurnOfWhoHasStopped"),
 	undo("For counts parts", part, "c.total, c.counts = n, true", "c.total = n", "TestProgress"),
 
 	// What is told.
