@@ -19,7 +19,7 @@ import (
 
 // PoolOptions tune NewPool. Nil means the defaults.
 type PoolOptions struct {
-	// Workers is how many processes work, at most 1000. Each of them has its share
+	// Workers is how many processes work, at most 500. Each of them has its share
 	// of the processors as its GOMAXPROCS, at least one.
 	//
 	// The default is runtime.GOMAXPROCS(0).
@@ -124,8 +124,11 @@ func notNegative[T int | int64 | time.Duration](name string, value T) error {
 
 const (
 	defaultDepth = 4
-	mostWorkers  = 1000
+	mostWorkers  = 500
 )
+
+// Each worker can have a chunk.
+var _ [chunk.Slots - mostWorkers]struct{}
 
 // A Pool is processes that wait for tasks: see [Func.Map], [Func.Stream],
 // [Func.Submit] and [For]. Its methods, and calls that use it, may be made by

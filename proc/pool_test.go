@@ -329,7 +329,7 @@ func TestPoolContext(t *testing.T) {
 func TestPoolOptionsOutOfRange(t *testing.T) {
 	proctest.NoLeaks(t)
 	for what, o := range map[string]proc.PoolOptions{
-		"workers": {Workers: -1}, "too many": {Workers: 1001}, "retries": {Retries: -1}, "limit": {TaskTimeout: -1},
+		"workers": {Workers: -1}, "too many": {Workers: 501}, "retries": {Retries: -1}, "limit": {TaskTimeout: -1},
 		"tasks": {MaxTasks: -1}, "memory": {MaxResident: -1}, "idle": {IdleTimeout: -1}, "least": {MinWorkers: -1},
 		"unencodable": {Init: hold.With(newArray(t)), Exit: follow.With(cycle())},
 	} {
@@ -343,8 +343,8 @@ func TestPoolOptionsOutOfRange(t *testing.T) {
 		_, err := square.Map(t.Context(), p, []int{1}, &o)
 		require.ErrorContains(t, err, "out of range", what)
 	}
-	require.ErrorContains(t, p.Resize(0), "0 workers: from 1 to 1000 are possible")
-	require.ErrorContains(t, p.Resize(1001), "1001 workers")
+	require.ErrorContains(t, p.Resize(0), "0 workers: from 1 to 500 are possible")
+	require.ErrorContains(t, p.Resize(501), "501 workers")
 	var a []float64
 	for _, o := range []proc.ForOptions{{Chunk: -1}, {Schedule: 3}} {
 		require.ErrorContains(t, proc.For(t.Context(), p, 1, touch, a, &o), "out of range")
