@@ -69,7 +69,7 @@ func (f *Future[R]) Get(ctx context.Context) (R, error) {
 	select {
 	case <-f.done:
 	default:
-		f.job.attend()
+		f.job.attend(ctx)
 		select {
 		case <-f.done:
 		case <-ctx.Done():

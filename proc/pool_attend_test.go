@@ -69,3 +69,32 @@ func TestPoolEndsUnderLookers(t *testing.T) {
 		all.Wait()
 	}
 }
+
+// A lookedAt context ends when somebody looks whether it has.
+type lookedAt struct {
+	context.Context
+	done chan struct{}
+	once sync.Once
+}
+
+func (c *lookedAt) Done() <-chan struct{} { return c.done }
+
+func (c *lookedAt) Err() error {
+	c.once.Do(func() { close(c.done) })
+	return context.Canceled
+}
+
+// Who looks for results looks at its context, too, however many come for others.
+func TestGetLooksAtItsContext(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	p := newPool(t, nil)
+	f := puppet.Submit(t.Context(), p, cue{x.addr, 3})
+	player := x.enter(t)
+	_, err := f.Get(&lookedAt{Context: context.Background(), done: make(chan struct{})})
+	require.ErrorIs(t, err, context.Canceled)
+	player.say(t, "return")
+	got, err := f.Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 9, got)
+}

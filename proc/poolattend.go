@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"context"
 	"sync"
 
 	"github.com/go-multiproc/multiproc/internal/spin"
@@ -16,8 +17,8 @@ type attention struct {
 }
 
 // attend looks for a job's outcomes, and delivers what there is of any job. It
-// reports whether there is something to take.
-func (j *job) attend() bool {
+// reports whether there is something to take, and looks no longer than ctx lasts.
+func (j *job) attend(ctx context.Context) bool {
 	p := j.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -30,7 +31,7 @@ func (j *job) attend() bool {
 		p.board.Attend()
 	}
 	look := func() bool { return len(j.arrived) > 0 || p.board.AnyFinished() }
-	for found := true; found && !j.news() && p.failed == nil; {
+	for found := true; found && !j.news() && p.failed == nil && ctx.Err() == nil; {
 		p.mu.Unlock()
 		found = p.attend.budget.Until(look)
 		p.mu.Lock()

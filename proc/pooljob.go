@@ -184,7 +184,7 @@ func (j *job) take(ctx context.Context, spare []delivery) ([]delivery, error) {
 			if len(j.room) > 0 {
 				runtime.Gosched() // the feeder goes first
 			}
-			if j.attend() {
+			if j.attend(ctx) {
 				continue
 			}
 		}

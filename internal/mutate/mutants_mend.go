@@ -98,6 +98,7 @@ var mendMutants = []mutant{
 	undo("who was asked before has its own error", poolJudge, "if s.asked >= s.taken && !p.deliver(n, w, nil) {", "if false {", "TestTimeoutsInOneChunk"),
 	undo("what was withdrawn is enough", poolSpan, "len(p.free) < chunk.Slots && ", "", "TestInputBehindWithdrawnChunks"),
 	undo("who has stopped takes the turn of another", poolPublish, "idle = max(0, idle-1)", "", "TestTurnOfWhoHasStopped"),
+	undo("who looks for results forgets its context", proc+"/poolattend.go", " && ctx.Err() == nil", "", "TestGetLooksAtItsContext"),
 	undo("For counts parts", part, "c.total, c.counts = n, true", "c.total = n", "TestProgress"),
 
 	// What is told.
