@@ -140,6 +140,9 @@ func lifeline(conn *wire.Conn, e *ending) {
 		}
 		m.Close()
 	}
+	if handle := orders.Load(); handle != nil {
+		(*handle)(frameNone, nil)
+	}
 	_ = conn.AwaitClose() // an error means as much
 	dieOf(unix.SIGKILL)
 }

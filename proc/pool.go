@@ -28,7 +28,8 @@ type PoolOptions struct {
 	// Init runs in each worker before its first task, and Exit after its last
 	// one, unless it dies or a task of it panics: see [Func.With]. If Init fails, the
 	// pool does. An error of Exit is what Close returns. An Exit that is not over after Grace is
-	// asked to end, and after Grace once more its worker is killed.
+	// asked to end, and after Grace once more its worker is killed. After Terminate it runs with
+	// a context that has ended; after SIGTERM from elsewhere, with one that has not.
 	//
 	// State that tasks of one worker share needs nothing from this package: a
 	// package-level variable is it, and Init sets it.

@@ -97,3 +97,30 @@ func TestInitTimeout(t *testing.T) {
 	_, err = proc.NewPool(t.Context(), &proc.PoolOptions{InitTimeout: -1})
 	require.EqualError(t, err, "proc: new pool: InitTimeout is -1ns: it must not be negative")
 }
+
+// failIfEnded fails if its context has ended.
+var failIfEnded = proc.Register("fail if ended", func(ctx context.Context, n int) (int, error) { return n, ctx.Err() })
+
+// The end of a worker by a signal from elsewhere is no reason to hurry its last function:
+// nobody waits for it. The end of its pool is.
+func TestContextOfExit(t *testing.T) {
+	proctest.NoLeaks(t)
+	p := newPool(t, &proc.PoolOptions{Workers: 1, Exit: failIfEnded.With(0)})
+	works(t, p)
+	c := childNamed(t, "Worker-0")
+	require.NoError(t, unix.Kill(c.Pid(), unix.SIGTERM))
+	<-c.Done()
+	works(t, p)
+	require.NoError(t, p.Close())
+
+	x := newExchange(t)
+	p, err := proc.NewPool(t.Context(), &proc.PoolOptions{Workers: 1, Grace: 20 * time.Millisecond, Exit: puppet.With(cue{x.addr, 3})})
+	require.NoError(t, err)
+	works(t, p)
+	closed := make(chan error)
+	go func() { closed <- p.Close() }()
+	last := x.enter(t)
+	last.say(t, "obey")
+	last.expect(t, "the process was asked to end")
+	require.ErrorIs(t, <-closed, context.Canceled)
+}

@@ -70,6 +70,8 @@ func depth() (n int) {
 type runner struct {
 	order   workerOrder
 	life    context.Context // of this process
+	last    context.Context // of its last function: the parent ends it, and no signal from elsewhere
+	endLast context.CancelCauseFunc
 	conn    *wire.Conn
 	place   *chunk.Worker
 	fetched chan fetched               // what was asked for
@@ -121,6 +123,7 @@ func work(ctx context.Context, o workerOrder) (None, error) {
 		fetched: make(chan fetched, 1), shared: make(map[uint64]*sharedArgument),
 	}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	r.last, r.endLast = context.WithCancelCause(context.Background())
 	handle := r.handle
 	orders.Store(&handle)
 	defer orders.Store(nil)
@@ -128,11 +131,11 @@ func work(ctx context.Context, o workerOrder) (None, error) {
 		return None{}, nil // the end may have come before handle could hear of it
 	}
 	began := chunk.Now()
-	init, err := r.bound(o.Init, initJob)
+	init, err := r.bound(r.life, o.Init, initJob)
 	if err != nil {
 		return None{}, err
 	}
-	exit, err := r.bound(o.Exit, exitJob) // now: a parent that terminates this process sends no more
+	exit, err := r.bound(r.last, o.Exit, exitJob) // now: a parent that terminates this process sends no more
 	if err != nil {
 		return None{}, err
 	}
@@ -163,6 +166,8 @@ func (r *runner) handle(kind byte, m *wire.Message) {
 		m.Files = nil // taken over
 	case frameWithdrawn:
 		r.fetched <- fetched{err: withdrawn(m)}
+	case frameNone:
+		r.endLast(context.Cause(r.life))
 	case frameCancel:
 		var o cancelOrder
 		if wire.Decode(m, reflect.ValueOf(&o).Elem()) != nil {
@@ -211,8 +216,8 @@ func withdrawn(m *wire.Message) error {
 }
 
 // bound fetches the argument of the initialiser or its counterpart, and returns
-// what runs it.
-func (r *runner) bound(name string, job uint64) (run func() error, err error) {
+// what runs it in a context.
+func (r *runner) bound(ctx context.Context, name string, job uint64) (run func() error, err error) {
 	if name == "" {
 		return func() error { return nil }, nil
 	}
@@ -225,7 +230,7 @@ func (r *runner) bound(name string, job uint64) (run func() error, err error) {
 		return nil, err
 	}
 	return func() error {
-		result, err := fn.run(r.life, m)
+		result, err := fn.run(ctx, m)
 		result.Close()
 		return err
 	}, nil

@@ -7,6 +7,9 @@ import (
 	"github.com/go-multiproc/multiproc/internal/wire"
 )
 
+// frameNone is not sent: a worker is told so that there will be no more frames.
+const frameNone byte = 0
+
 // Frames between a pool and its workers, on the control socket.
 const (
 	frameReady     byte = 32 + iota // worker: the initialiser has returned
