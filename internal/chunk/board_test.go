@@ -366,3 +366,20 @@ func TestPause(t *testing.T) {
 	finish(3)
 	<-paused
 }
+
+// A commit that has to be tried again, because the parent has taken items back, counts
+// its time once.
+func TestTimeOfACommitTriedAgain(t *testing.T) {
+	b := newBoard(t)
+	w := b.Worker(2)
+	publish(b, 0, 1, 0, 1, 2, 3)
+	c, ok := w.Claim()
+	require.True(t, ok)
+	c.Write(Value, []byte{1})
+	require.True(t, b.Cut(0, look(t, b, 0, 1, 3), 2))
+	more, condemned := c.Commit(true)
+	require.False(t, more)
+	require.False(t, condemned)
+	require.Equal(t, NewWord(Stopped, 2, 1, 2, 1), look(t, b, 0, 1, 2))
+	require.Equal(t, b.Took(0), b.Counters(2).Busy)
+}

@@ -114,7 +114,7 @@ func (c *Claim) Commit(leave bool) (more, condemned bool) {
 		w.record.began.Store(int64(Now()))
 	}
 	word := &w.board.words.slots[c.slot].word
-	for {
+	for accounted := false; ; {
 		done := c.word.Done() + 1
 		next := c.word.next()
 		switch {
@@ -123,8 +123,9 @@ func (c *Claim) Commit(leave bool) (more, condemned bool) {
 		case leave:
 			next = c.word.with(Stopped, w.index, done)
 		}
-		if next.State() != Running {
+		if next.State() != Running && !accounted {
 			c.account()
+			accounted = true
 		}
 		probe.At(probe.Item117)
 		if word.CompareAndSwap(uint64(c.word), uint64(next)) {
