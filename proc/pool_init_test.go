@@ -124,3 +124,29 @@ func TestContextOfExit(t *testing.T) {
 	last.expect(t, "the process was asked to end")
 	require.ErrorIs(t, <-closed, context.Canceled)
 }
+
+// endInInit is an initialiser: the second time a signal asks its process to end.
+var endInInit = proc.RegisterTask("end in init", func(ctx context.Context, a *shm.Array[int32]) error {
+	if shm.Add(a, 0, 1) == 2 {
+		if err := unix.Kill(os.Getpid(), unix.SIGTERM); err != nil {
+			return err
+		}
+		<-ctx.Done()
+	}
+	return nil
+})
+
+// A worker that was asked to end begins no task.
+func TestNoTaskAfterTheEnd(t *testing.T) {
+	proctest.NoLeaks(t)
+	runs := newArray(t, 0)
+	p := newPool(t, &proc.PoolOptions{Workers: 1, Init: endInInit.With(runs)})
+	works(t, p)
+	c := childNamed(t, "Worker-0")
+	c.Kill()
+	<-c.Done()
+	got, err := failIfEnded.Submit(t.Context(), p, 3).Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3, got)
+	awaitRuns(t, runs, 3)
+}

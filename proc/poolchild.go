@@ -146,7 +146,7 @@ func work(ctx context.Context, o workerOrder) (None, error) {
 	if err := wire.Send(r.conn, frameReady, nil); err != nil {
 		return None{}, err
 	}
-	for leave := false; !leave; {
+	for leave := false; !leave && ctx.Err() == nil; {
 		if c, ok := r.place.Claim(); ok {
 			leave = r.do(ctx, c)
 		} else {
