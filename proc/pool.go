@@ -27,9 +27,10 @@ type PoolOptions struct {
 
 	// Init runs in each worker before its first task, and Exit after its last
 	// one, unless it dies or a task of it panics: see [Func.With]. If Init fails, the
-	// pool does. An error of Exit is what Close returns. An Exit that is not over after Grace is
-	// asked to end, and after Grace once more its worker is killed. After Terminate it runs with
-	// a context that has ended; after SIGTERM from elsewhere, with one that has not.
+	// pool does, unless that worker was asked to end. An error of Exit is what Close
+	// returns. When the pool lets a worker go, an Exit that is not over after Grace is asked
+	// to end, and after Grace once more the worker is killed. After Terminate Exit runs with a
+	// context that has ended; after SIGTERM from elsewhere, with one that has not.
 	//
 	// State that tasks of one worker share needs nothing from this package: a
 	// package-level variable is it, and Init sets it.
@@ -92,7 +93,8 @@ type PoolOptions struct {
 	Depth int
 
 	// Logger is told, at level debug, of the start and the end of workers, and at
-	// level warn of those that die, and of those that the system refuses.
+	// level warn of those that die, and of those that the system refuses. Its handler
+	// must not call Close or Terminate, which wait for it.
 	//
 	// The default is none.
 	Logger *slog.Logger
@@ -141,7 +143,7 @@ var _ [chunk.Slots - mostWorkers]struct{}
 // A worker may die at any instruction. The task that it had in hand ends with a
 // [*WorkerDiedError], or is begun again if Retries says so; another process
 // takes the worker's place, and everything else goes on. Results of tasks that
-// were finished are never lost, and none comes twice. When this process ends, in
+// were finished are not lost with it, and none comes twice. When this process ends, in
 // any way, its workers are killed.
 //
 // SIGTERM from elsewhere ends a worker as Terminate does: the context of its task
@@ -194,7 +196,7 @@ type Pool struct {
 // It fails with an [*InitError] if no worker gets ready, with ErrNoMain if main
 // did not call Main first, and with ErrTooDeep. If ctx ends before a worker is ready
 // it returns at once; the workers have Grace to end, as after Terminate. The caller
-// must end the pool by Close or Terminate: until then it has its workers, three
+// must end the pool by Close or Terminate: until then it has its workers, four
 // goroutines for each of them, and a thread while it has work.
 func NewPool(ctx context.Context, o *PoolOptions) (*Pool, error) {
 	if o == nil {

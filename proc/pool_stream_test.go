@@ -307,3 +307,22 @@ func TestProgress(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, proc.Progress{Done: 100, Total: 100}, last)
 }
+
+// Who loops over results may end the pool, in Progress, too: the loop ends, and
+// Terminate does not wait for it.
+func TestTerminateInTheLoop(t *testing.T) {
+	proctest.NoLeaks(t)
+	p := newPool(t, nil)
+	var last error
+	for _, err := range square.Stream(t.Context(), p, forever, nil) {
+		if last = err; err == nil {
+			require.NoError(t, p.Terminate())
+		}
+	}
+	require.ErrorIs(t, last, proc.ErrPoolTerminated)
+	p = newPool(t, nil)
+	for r := range square.MapUnordered(t.Context(), p, forever, &proc.MapOptions{Progress: func(proc.Progress) { _ = p.Terminate() }}) {
+		last = r.Err
+	}
+	require.ErrorIs(t, last, proc.ErrPoolTerminated)
+}
