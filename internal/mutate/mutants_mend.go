@@ -47,7 +47,7 @@ var mendMutants = []mutant{
 	undo("the first worker stays alone when there is more to do", poolPublish, "if len(p.free) < chunk.Slots-1 {", "if false {", "TestPoolHeadStart"),
 	undo("the first worker stays alone when there is nothing to do", pool, "time.AfterFunc(headStart, func() {", "time.AfterFunc(1000*headStart, func() {", "TestPoolHeadStartEnds"),
 	undo("a signal hurries the last function", poolChild, "r.bound(r.last, o.Exit, exitJob)", "r.bound(r.life, o.Exit, exitJob)", "TestContextOfExit"),
-	undo("nobody can hurry the last function", poolChild, "r.endLast(errTerminated)", "", "TestContextOfExit"),
+	undo("nobody can hurry the last function", poolChild, "r.endLast(context.Cause(r.life))", "", "TestContextOfExit"),
 	undo("who was asked to end begins a task", poolChild, "!leave && ctx.Err() == nil", "!leave", "TestNoTaskAfterTheEnd"),
 	undo("a worker has no name", poolChild, "nameProcess(\"worker \" + strconv.Itoa(o.Index))", "_ = strconv.Itoa", "TestNameForPeople"),
 
