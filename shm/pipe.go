@@ -189,7 +189,7 @@ func (p *Pipe[T]) recvInto(ctx context.Context, v *T) (err error) {
 		return err
 	}
 	w := &p.end.recv
-	if w.spare == 0 {
+	if w.spare == 0 || p.end.hand.over.Load() {
 		if _, err := w.beginRecv(ctx, 1); err != nil {
 			return p.fail("receive", err)
 		}

@@ -196,7 +196,12 @@ func (w *way) lookForItems() {
 // threads runs any more, nothing follows.
 func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 	t := wait{ctx: ctx, event: &w.words.items, others: w}
-	defer func() { t.end(err) }()
+	defer func() {
+		if err != nil {
+			w.spare = 0 // it is not known to be good
+		}
+		t.end(err)
+	}()
 	for {
 		ended := w.peerGone()
 		if ended {
@@ -211,10 +216,8 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 		w.lookForItems()
 		switch {
 		case w.end.sent(): // looked for last: what was sent since it arrived is not for us
-			w.spare = 0
 			return 0, errSent
 		case w.spare > w.units:
-			w.spare = 0
 			return 0, errPositions(w.own, w.other)
 		case w.spare > 0:
 			return w.spare, nil
