@@ -70,3 +70,35 @@ func TestPipeDamagedByTheDead(t *testing.T) {
 	p.Kill(t)
 	require.ErrorIs(t, errOf(own.Recv(t.Context())), ErrCorrupt)
 }
+
+// An end is in one place.
+func TestPipeEndIsReceivedOnce(t *testing.T) {
+	t.Run("twice in one message", func(t *testing.T) {
+		proctest.NoLeaks(t)
+		a, b := testPipe[int](t, nil)
+		_, err := wire.Encode(reflect.ValueOf([]*Pipe[int]{b, b}))
+		require.ErrorIs(t, err, ErrClosed)
+		requireHere(t, a, b)
+	})
+	t.Run("two messages", func(t *testing.T) {
+		proctest.NoLeaks(t)
+		a, b := testPipe[int](t, nil)
+		first, second := sent(t, b), sent(t, b)
+		next := arrived[int](t, first)
+		var other *Pipe[int]
+		require.ErrorIs(t, wire.Decode(second, reflect.ValueOf(&other).Elem()), ErrClosed)
+		require.NoError(t, a.TrySend(1))
+		got, err := next.TryRecv()
+		require.NoError(t, err)
+		require.Equal(t, 1, got)
+	})
+	t.Run("the first one was closed", func(t *testing.T) {
+		proctest.NoLeaks(t)
+		a, b := testPipe[int](t, nil)
+		first, second := sent(t, b), sent(t, b)
+		require.NoError(t, arrived[int](t, first).Close())
+		var other *Pipe[int]
+		require.ErrorIs(t, wire.Decode(second, reflect.ValueOf(&other).Elem()), ErrClosed)
+		requireOver(t, a)
+	})
+}

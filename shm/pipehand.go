@@ -98,15 +98,15 @@ func (e *pipeEnd) takeBack(token *os.File) {
 }
 
 // claimEnd is the receiver's part, step 76: it makes this process the one that has
-// the end, if no other has it, and returns the new state. An earlier one that is
+// the end, if it is on its way or its process is dead, and returns the new state. An earlier one that is
 // dead has stopped then.
 func claimEnd(words *pipeWords, which int) (held uint64, err error) {
 	state := &words.ends[which].state
 	for {
 		old := state.Load()
-		if id := roster.ID(old & roster.Mask); id != 0 && id != roster.Me() {
+		if id := roster.ID(old & roster.Mask); id != 0 {
 			switch alive := roster.Look(id).Alive; {
-			case alive && old&endTransit == 0:
+			case alive && old&endTransit == 0: // also if it is this process: one object has an end
 				return 0, errSent
 			case !alive:
 				if err := awaitStop(id); err != nil {

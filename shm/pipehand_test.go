@@ -75,9 +75,6 @@ func TestPipeEndIsTakenBack(t *testing.T) {
 			require.ErrorIs(t, err, errRotten)
 		},
 		"it is thrown away": func(t *testing.T, end *Pipe[int]) { sent(t, end).Close() },
-		"twice in one message": func(t *testing.T, end *Pipe[int]) {
-			sent(t, []*Pipe[int]{end, end}).Close()
-		},
 		"two messages": func(t *testing.T, end *Pipe[int]) {
 			first, second := sent(t, end), sent(t, end)
 			first.Close()

@@ -196,6 +196,9 @@ func (p *Pipe[T]) MarshalCBOR() ([]byte, error) {
 	if e.mapping == nil {
 		return nil, p.fail("hand over", errClosed)
 	}
+	if wire.Added(e.token) {
+		return nil, p.fail("hand over", fmt.Errorf("%w: it stands twice in this message", errSent))
+	}
 	file, err := wire.AddFile(e.mapping, e.mapping.file)
 	if err != nil {
 		return nil, p.fail("hand over", err)

@@ -152,6 +152,17 @@ func AddFile(key any, f *os.File) (index int, err error) {
 	return e.index[key], nil
 }
 
+// Added reports whether the message that this goroutine is encoding has a
+// descriptor under this key.
+func Added(key any) bool {
+	e := current(true)
+	if e == nil {
+		return false
+	}
+	_, ok := e.index[key]
+	return ok
+}
+
 // Undo has fn called if the message that this goroutine is encoding is not sent,
 // or if the one that it is decoding turns out to be bad further on: once, in any
 // goroutine, after those that were given later. So an object takes back that it
