@@ -102,3 +102,13 @@ func TestPipeEndIsReceivedOnce(t *testing.T) {
 		requireOver(t, a)
 	})
 }
+
+// An end that its receiver has closed is closed: it cannot be sent anew.
+func TestPipeEndClosedByItsReceiver(t *testing.T) {
+	proctest.NoLeaks(t)
+	a, b := testPipe[int](t, nil)
+	require.NoError(t, arrived[int](t, sent(t, b)).Close())
+	_, err := wire.Encode(reflect.ValueOf(b))
+	require.ErrorIs(t, err, ErrClosed)
+	requireOver(t, a)
+}

@@ -33,7 +33,10 @@ var handings sync.Mutex
 func (e *pipeEnd) handOver() error {
 	for {
 		old := e.words.ends[e.which].state.Load()
-		if old&endClosed == 0 && holderOf(old) != e.hand.held.Load() {
+		if old&endClosed != 0 { // by its receiver
+			return errSent
+		}
+		if holderOf(old) != e.hand.held.Load() {
 			id := roster.ID(old & roster.Mask)
 			if roster.Look(id).Alive {
 				return errSent
@@ -60,7 +63,7 @@ func (e *pipeEnd) mark(old uint64) bool {
 	defer handings.Unlock()
 	h := &e.hand
 	held := h.held.Load()
-	if holderOf(old) != held { // its receiver is dead, or has closed it
+	if holderOf(old) != held { // its receiver is dead
 		held = nextHolder(old)
 	}
 	transit := held | endTransit
