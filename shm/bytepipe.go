@@ -104,7 +104,7 @@ func (p *BytePipe) RecvFunc(ctx context.Context, fn func(message []byte) error) 
 // that has come wins over what is there.
 func (p *BytePipe) Read(b []byte) (n int, err error) {
 	switch {
-	case p.inner().end.mapping == nil:
+	case p.inner().end.closed():
 		return 0, p.inner().fail("receive", errClosed)
 	case len(b) == 0:
 		return 0, nil
@@ -134,7 +134,7 @@ var errRest = errors.New("a part of the message is left")
 // for room, or until the write deadline: [os.ErrDeadlineExceeded]. A deadline
 // that has come wins over room.
 func (p *BytePipe) Write(b []byte) (n int, err error) {
-	if p.inner().end.mapping == nil {
+	if p.inner().end.closed() {
 		return 0, p.inner().fail("send", errClosed)
 	}
 	for len(b) > 0 && err == nil {
@@ -184,10 +184,11 @@ func (*BytePipe) Travels() {}
 // else it fails. An end with a message of which Read has returned a part cannot
 // be sent: the rest would be lost.
 func (p *BytePipe) MarshalCBOR() ([]byte, error) {
-	if p.taken > 0 {
-		return nil, p.inner().fail("hand over", fmt.Errorf("%d bytes of a message were read and others not", p.taken))
+	data, err := p.inner().MarshalCBOR()
+	if err == nil && p.taken > 0 { // looked for when no Read is under way any more
+		err = p.inner().fail("hand over", fmt.Errorf("%d bytes of a message were read and others not", p.taken))
 	}
-	return p.inner().MarshalCBOR()
+	return data, err
 }
 
 // UnmarshalCBOR is for the module's own messages: it makes p the end that came

@@ -263,3 +263,45 @@ func TestBytePipeOneWay(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "text", string(got))
 }
+
+// Close ends the calls that wait at the end, as with a net.Conn.
+func TestBytePipeClosedWhileItWaits(t *testing.T) {
+	for name, wait := range map[string]func(p *BytePipe) error{
+		"Read":  func(p *BytePipe) error { return errOf(p.Read(make([]byte, 1))) },
+		"Write": func(p *BytePipe) error { return errOf(p.Write(make([]byte, 5000))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			keepEvent(t)
+			a, _ := testBytePipe(t, &PipeOptions{Bytes: 1024})
+			event := &a.pipe.end.recv.words.items
+			if name == "Write" {
+				event = &a.pipe.end.send.words.room
+			}
+			done := background(func() error { return wait(a) })
+			awaitSleeper(t, event)
+			require.NoError(t, a.Close())
+			require.ErrorIs(t, outcome(t, done), ErrClosed)
+			require.ErrorIs(t, wait(a), ErrClosed)
+		})
+	}
+}
+
+// Close beside calls that do not wait.
+func TestBytePipeClosedWhileItIsUsed(t *testing.T) {
+	for range 50 {
+		a, b := testBytePipe(t, &PipeOptions{Bytes: 64})
+		reading := background(func() error { _, err := io.Copy(io.Discard, b); return err })
+		writing := background(func() error {
+			for {
+				if _, err := a.Write(make([]byte, 5)); err != nil {
+					return err
+				}
+			}
+		})
+		require.NoError(t, b.Close())
+		require.ErrorIs(t, outcome(t, reading), ErrClosed)
+		require.ErrorIs(t, outcome(t, writing), ErrBroken)
+		require.NoError(t, a.Close())
+	}
+}

@@ -48,10 +48,12 @@ const defaultCapacity = 1024
 //
 // An end belongs to one goroutine of one process at a time; one may send while
 // another one receives. It goes to another process in an argument, result or
-// message, as *Pipe. When it has arrived, the sender's own is of no use any more:
-// its methods, also those that wait, fail with an error that matches ErrClosed. It
-// is to be closed as soon as it is sent, right after Start and not deferred. For many on a side there is [Queue]; for messages of several types,
-// or with shared objects in them, the connections of package proc.
+// message, as *Pipe. Then the sender's own is of no use any more: its methods,
+// also those that wait, fail with an error that matches ErrClosed, unless the
+// message could not be sent. It is to be closed as soon as it is sent, right after
+// Start and not deferred. An end cannot be sent from within a call of SendFunc or
+// RecvFunc at it. For many on a side there is [Queue]; for messages of several
+// types, or with shared objects in them, the connections of package proc.
 //
 // When the other end is closed, or the process that has it ends in any way, Recv
 // returns what was sent before, and then io.EOF, and Send fails with ErrBroken.
@@ -136,7 +138,7 @@ func (p *Pipe[T]) Send(ctx context.Context, v T) error {
 		return p.sendRecord(ctx, v)
 	}
 	w := &p.end.send
-	if !w.mayGo(1) {
+	if w.spare == 0 || !w.enter() || !w.undisturbed() {
 		if _, err := w.beginSend(ctx, 1, 1); err != nil {
 			return p.fail("send", err)
 		}
@@ -189,7 +191,7 @@ func (p *Pipe[T]) recvInto(ctx context.Context, v *T) (err error) {
 		return err
 	}
 	w := &p.end.recv
-	if w.spare == 0 || p.end.hand.over.Load() {
+	if w.spare == 0 || !w.enter() {
 		if _, err := w.beginRecv(ctx, 1); err != nil {
 			return p.fail("receive", err)
 		}
@@ -230,24 +232,30 @@ func (p *Pipe[T]) RecvUpTo(ctx context.Context, messages []T) (n int, err error)
 // Poll waits until Recv would not wait, or ctx ends. To wait for several things
 // at once see package proc.
 func (p *Pipe[T]) Poll(ctx context.Context) error {
-	_, err := p.end.recv.beginRecv(ctx, 1)
-	if err != nil && errors.Is(err, ctx.Err()) {
+	w := &p.end.recv
+	switch _, err := w.beginRecv(ctx, 1); {
+	case err == nil:
+		w.leave()
+	case errors.Is(err, ctx.Err()):
 		return err
 	}
 	return nil // a message, the end of the messages, or what else Recv tells
 }
 
-// Close closes this end. What was sent before can still be received. It must not
-// be called while another goroutine uses the end, or waits for it.
+// Close closes this end. What was sent before can still be received. Calls of
+// other goroutines that wait at it fail with ErrClosed; Close returns when they,
+// and a function that SendFunc or RecvFunc has called, have returned. If that takes
+// more than 2 s, as from within such a function, Close fails and the memory stays
+// mapped. It must not be called while the end is sent, or waited for as one of
+// several things.
 func (p *Pipe[T]) Close() error {
 	p.cleanup.Stop()
-	p.out, p.in, p.send, p.recv = nil, nil, records{}, records{}
 	return p.fail("close", p.end.close())
 }
 
 // String describes the end.
 func (p *Pipe[T]) String() string {
-	if p.end.mapping == nil {
+	if p.end.closed() {
 		return fmt.Sprintf("shm.Pipe[%v](closed)", reflect.TypeFor[T]())
 	}
 	return fmt.Sprintf("shm.Pipe[%v](end %d)", reflect.TypeFor[T](), p.end.which+1)

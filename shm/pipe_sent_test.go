@@ -112,3 +112,104 @@ func TestPipeEndClosedByItsReceiver(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 	requireOver(t, a)
 }
+
+// An end that was sent is used by one of two: neither does its old owner receive
+// what the new one has, nor overwrite what that has sent.
+func TestPipeSentEndIsNotUsed(t *testing.T) {
+	for name, use := range map[string]func(t *testing.T, a, b *Pipe[int], m *wire.Message) error{
+		"RecvFunc": func(t *testing.T, a, b *Pipe[int], m *wire.Message) error {
+			require.NoError(t, a.TrySend(7))
+			return b.RecvFunc(t.Context(), func(*int) error {
+				require.Equal(t, 7, first(t, arrived[int](t, m)))
+				return nil
+			})
+		},
+		"SendFunc": func(t *testing.T, a, b *Pipe[int], m *wire.Message) error {
+			return b.SendFunc(t.Context(), func(v *int) error {
+				require.NoError(t, arrived[int](t, m).TrySend(7))
+				*v = 8
+				require.Equal(t, 7, first(t, a))
+				return nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			a, b := testPipe[int](t, nil)
+			require.ErrorIs(t, use(t, a, b, sent(t, b)), ErrClosed)
+		})
+	}
+}
+
+func first(t testing.TB, p *Pipe[int]) int {
+	t.Helper()
+	v, err := p.TryRecv()
+	require.NoError(t, err)
+	return v
+}
+
+// An end goes on its way only when a call that uses it has ended. That is so for
+// who receives a message, and who sends one.
+func TestPipeEndIsSentAfterCalls(t *testing.T) {
+	for name, use := range map[string]func(t *testing.T, b *Pipe[int], in func()) error{
+		"RecvFunc": func(t *testing.T, b *Pipe[int], in func()) error {
+			return b.RecvFunc(t.Context(), func(*int) error { in(); return nil })
+		},
+		"SendFunc": func(t *testing.T, b *Pipe[int], in func()) error {
+			return b.SendFunc(t.Context(), func(v *int) error { in(); *v = 5; return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			a, b := testPipe[int](t, nil)
+			require.NoError(t, a.TrySend(1))
+			require.NoError(t, a.TrySend(2))
+			given := make(chan (<-chan *wire.Message), 1)
+			require.NoError(t, use(t, b, func() {
+				given <- background(func() *wire.Message { return sent(t, b) })
+				eventually(t, "it is being sent", func() bool { return !b.end.usable() })
+				require.Zero(t, b.end.words.ends[1].state.Load()&endTransit)
+			}))
+			m := outcome(t, <-given)
+			next := arrived[int](t, m)
+			if name == "RecvFunc" {
+				require.Equal(t, 2, first(t, next))
+				return
+			}
+			require.NoError(t, next.TrySend(6))
+			require.Equal(t, 5, first(t, a))
+			require.Equal(t, 6, first(t, a))
+		})
+	}
+}
+
+// Who sends an end in the midst of a call that uses it is refused, and has it
+// still.
+func TestPipeEndIsSentInACall(t *testing.T) {
+	proctest.NoLeaks(t)
+	a, b := testPipe[int](t, nil)
+	require.NoError(t, b.SendFunc(t.Context(), func(v *int) error {
+		*v = 1
+		_, err := wire.Encode(reflect.ValueOf(b))
+		require.ErrorContains(t, err, "a call that uses this end did not return within 2s")
+		return nil
+	}))
+	require.Equal(t, 1, first(t, a))
+	requireHere(t, a, b)
+}
+
+// The memory of an end that is closed in the midst of a call that uses it stays
+// mapped.
+func TestPipeClosedInACall(t *testing.T) {
+	proctest.NoLeaks(t)
+	a, b := testPipe[int](t, nil)
+	require.NoError(t, a.TrySend(1))
+	require.NoError(t, b.RecvFunc(t.Context(), func(v *int) error {
+		require.ErrorContains(t, b.Close(), "a call that uses this end did not return within 2s")
+		require.Equal(t, 1, *v)
+		return nil
+	}))
+	require.ErrorIs(t, b.Close(), ErrClosed)
+	requireBroken(t, a, 1)
+	require.NoError(t, b.end.mapping.release())
+}

@@ -73,6 +73,20 @@ func TestPipeWaits(t *testing.T) {
 					require.Equal(t, io.EOF, err)
 				}
 			})
+			t.Run("the end itself is closed", func(t *testing.T) {
+				proctest.NoLeaks(t)
+				keepEvent(t)
+				a, b := waiting(t, tt.fill)
+				done := background(func() error { return tt.wait(t.Context(), a) })
+				awaitSleeper(t, tt.event(a))
+				require.NoError(t, a.Close())
+				if err := outcome(t, done); name == "Poll" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, ErrClosed)
+				}
+				require.ErrorIs(t, b.TrySend(1), ErrBroken)
+			})
 			t.Run("cancelled", func(t *testing.T) {
 				proctest.NoLeaks(t)
 				a, b := waiting(t, tt.fill)

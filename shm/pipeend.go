@@ -7,10 +7,12 @@ import (
 	"os"
 	"structs"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/await"
+	"github.com/go-multiproc/multiproc/internal/barrier"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/roster"
@@ -57,7 +59,7 @@ func nextHolder(state uint64) uint64 { return (state+endStep)&^(endStep-1) | uin
 // end carries one: the kernel reports a hang-up when nobody has the other one
 // any more, be it open or in a message.
 type pipeEnd struct {
-	mapping *mapping // nil after Close
+	mapping *mapping // nil: nothing has arrived
 	index   int      // in the segment's directory
 	name    string
 	token   *os.File // this end's socket
@@ -65,8 +67,16 @@ type pipeEnd struct {
 	which   int // 0 or 1
 	hand    handing
 
+	// barred says why this object has the end no more: its calls fail.
+	barred atomic.Uint32
+
 	send, recv way
 }
+
+const (
+	barSent   = 1 << iota // it is on its way, or has arrived
+	barClosed             // by Close
+)
 
 // open makes e one end of the pipe that the entry describes, which this process
 // has by now, as its state says. It takes over the token and the reference to m.
@@ -74,13 +84,11 @@ func (e *pipeEnd) open(m *mapping, index int, d entry, which int, token *os.File
 	words := pipeWordsOf(m)
 	*e = pipeEnd{
 		mapping: m, index: index, name: m.file.Name(), token: token, which: which,
-		words: words,
+		words: words, hand: handing{held: state},
 	}
-	e.hand.held.Store(state)
 	out, in := &e.words.ways[which], &e.words.ways[1-which]
-	e.send = way{end: e, words: out, units: uint32(d.Length), limit: uint32(d.Limit), records: d.Mode&modeRecords != 0}
-	e.recv = e.send
-	e.recv.words = in
+	e.send.open(e, out, d)
+	e.recv.open(e, in, d)
 	e.send.own, e.send.other = position(out.tail.Load()), position(out.head.Load())
 	e.recv.own, e.recv.other = position(in.head.Load()), position(in.tail.Load())
 	if d.Mode&modeOneWay != 0 && which == 0 {
@@ -169,36 +177,74 @@ func (e *pipeEnd) hungUp() (gone bool) {
 // await makes the end one of many things that are waited for: it is ready when
 // a look for a message would not end with ErrEmpty.
 func (e *pipeEnd) await(list *await.List) (ready bool) {
-	if e.mapping == nil || e.recv.words == nil {
+	w := &e.recv
+	if w.words == nil {
 		return true
 	}
-	if !arm(list, &e.recv.words.items, &e.recv) {
+	defer w.leave()
+	if !w.enter() {
+		return true
+	}
+	if !arm(list, &w.words.items, w) {
 		list.Bound(futex.PollInterval)
 	}
 	list.Bound(lastLook)
-	return position(e.recv.words.tail.Load()) != e.recv.own || e.recv.words.items.closing() || e.recv.peerGone() || e.sent()
+	return position(w.words.tail.Load()) != w.own || w.words.items.closing() || w.peerGone() || !w.end.usable()
 }
 
+// usable reports whether this object has the end.
+func (e *pipeEnd) usable() bool { return e.barred.Load() == 0 }
+
+func (e *pipeEnd) closed() bool { return e.mapping == nil || e.barred.Load()&barClosed != 0 }
+
+// errBarred is the error of an end that is not usable.
+func (e *pipeEnd) errBarred() error {
+	if e.closed() {
+		return errClosed
+	}
+	return errSent
+}
+
+// bar makes calls fail from now on, for a reason, and returns those that there
+// were before. A call that has entered is seen by busy.
+func (e *pipeEnd) bar(reason uint32) (before uint32) {
+	before = e.barred.Or(reason)
+	if !barrier.Everywhere() {
+		time.Sleep(futex.PollInterval) // no mark stays in a processor for so long
+	}
+	return before
+}
+
+// busy reports whether a call uses the end.
+func (e *pipeEnd) busy() bool { return e.send.mark.isSet() || e.recv.mark.isSet() }
+
 // close closes the end. The other one is told, unless this end was sent to
-// another process and is closed here only.
+// another process and is closed here only. Calls that wait here are woken; while
+// one uses the memory it stays mapped.
 func (e *pipeEnd) close() error {
 	if e.mapping == nil {
 		return errClosed
 	}
-	handings.Lock()
-	defer handings.Unlock()
-	held := e.hand.held.Load()
-	if !e.hand.over.Load() && e.words.ends[e.which].state.CompareAndSwap(held, held|endClosed) {
+	e.hand.mu.Lock()
+	defer e.hand.mu.Unlock()
+	before := e.bar(barClosed)
+	if before&barClosed != 0 {
+		return errClosed
+	}
+	held := e.hand.held
+	if before&barSent == 0 && e.words.ends[e.which].state.CompareAndSwap(held, held|endClosed) {
 		e.alarm(eventClosing)
 	}
-	m, token := e.mapping, e.token
-	*e = pipeEnd{name: e.name}
-	return errors.Join(m.release(), token.Close())
+	err := e.awaitIdle()
+	if err == nil {
+		err = e.mapping.release()
+	}
+	return errors.Join(err, e.token.Close())
 }
 
 func (e *pipeEnd) errDirection() error {
 	switch {
-	case e == nil || e.mapping == nil: // nil: nothing has arrived
+	case e == nil || e.closed(): // nil: nothing has arrived
 		return errClosed
 	case e.send.words == nil:
 		return fmt.Errorf("%w: this end only receives", ErrDirection)

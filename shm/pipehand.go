@@ -1,42 +1,55 @@
 package shm
 
 import (
+	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/roster"
 	"github.com/go-multiproc/multiproc/internal/wire"
 )
 
-// A handing is what an end knows of the messages in which it was sent.
+// A handing is what an end knows of the messages in which it was sent. A message
+// may fail in any goroutine, while the end is being closed.
 type handing struct {
-	over atomic.Bool   // it was sent, and may have come back as another object
-	held atomic.Uint64 // its state while this object has it
+	mu   sync.Mutex
+	held uint64 // the end's state while this object has it
 
-	// Of the messages that may still carry the end, under handings: how many they
-	// are, and how the end was before the first of them.
-	messages   int
-	state      uint64
-	overBefore bool
+	// Of the messages that may still carry the end: how many they are, and how the
+	// end was before the first of them.
+	messages int
+	state    uint64
+	barred   uint32
 }
 
-// handings guards the handings of all ends: a message may fail in any goroutine,
-// while the end is being closed.
-var handings sync.Mutex
-
-// handOver is the sender's part, steps 70 and 71: it marks the end as on its way
+// handOver is the sender's part, steps 69 to 71: it marks the end as on its way
 // in the message that this goroutine is encoding. If that is not sent, the end is
 // taken back. An end that was sent before may be sent again if it has not
 // arrived, or its receiver is dead and has stopped.
-func (e *pipeEnd) handOver() error {
+func (e *pipeEnd) handOver() (err error) {
+	h := &e.hand
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before := e.bar(barSent)
+	defer func() {
+		if err != nil && before&barSent == 0 {
+			e.barred.And(^uint32(barSent))
+		}
+	}()
+	if before&barClosed != 0 {
+		return errClosed
+	}
+	if err := e.awaitIdle(); err != nil {
+		return err
+	}
 	for {
 		old := e.words.ends[e.which].state.Load()
 		if old&endClosed != 0 { // by its receiver
 			return errSent
 		}
-		if holderOf(old) != e.hand.held.Load() {
+		if holderOf(old) != h.held {
 			id := roster.ID(old & roster.Mask)
 			if roster.Look(id).Alive {
 				return errSent
@@ -45,11 +58,10 @@ func (e *pipeEnd) handOver() error {
 				return err
 			}
 		}
-		if e.mark(old) {
+		if e.give(old, before) {
 			break
 		}
 	}
-	e.send.spare, e.recv.spare = 0, 0 // the next use asks whether it has arrived
 	probe.At(probe.Hand71)
 	e.alarm(0)
 	token := e.token
@@ -57,12 +69,24 @@ func (e *pipeEnd) handOver() error {
 	return nil
 }
 
-// mark is step 70. It reports false if the state is not the old one any more.
-func (e *pipeEnd) mark(old uint64) bool {
-	handings.Lock()
-	defer handings.Unlock()
-	h := &e.hand
-	held := h.held.Load()
+// awaitIdle returns when no call uses the end, which was barred. Those that wait
+// are woken.
+func (e *pipeEnd) awaitIdle() error {
+	if !e.busy() {
+		return nil
+	}
+	e.alarm(0)
+	for end := time.Now().Add(stopPatience); e.busy(); time.Sleep(50 * time.Microsecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("a call that uses this end did not return within %v", stopPatience)
+		}
+	}
+	return nil
+}
+
+// give is step 70. It reports false if the state is not the old one any more.
+func (e *pipeEnd) give(old uint64, barred uint32) bool {
+	h, held := &e.hand, e.hand.held
 	if holderOf(old) != held { // its receiver is dead
 		held = nextHolder(old)
 	}
@@ -72,11 +96,10 @@ func (e *pipeEnd) mark(old uint64) bool {
 		return false
 	}
 	if old != transit {
-		h.messages, h.state, h.overBefore = 0, old, h.over.Load()
+		h.messages, h.state, h.barred = 0, old, barred
 	}
 	h.messages++
-	h.held.Store(held)
-	h.over.Store(true)
+	h.held = held
 	return true
 }
 
@@ -84,18 +107,20 @@ func (e *pipeEnd) mark(old uint64) bool {
 // here meanwhile, nobody has it: the last copy of its token goes with the
 // message, and the other end sees that.
 func (e *pipeEnd) takeBack(token *os.File) {
-	handings.Lock()
-	defer handings.Unlock()
 	h := &e.hand
-	if e.token != token {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e.token != token || e.closed() {
 		return
 	}
 	if h.messages--; h.messages > 0 {
 		return
 	}
 	probe.At(probe.Hand74)
-	if e.words.ends[e.which].state.CompareAndSwap(h.held.Load()|endTransit, h.state) {
-		h.over.Store(h.overBefore)
+	if e.words.ends[e.which].state.CompareAndSwap(h.held|endTransit, h.state) {
+		if h.barred&barSent == 0 {
+			e.barred.And(^uint32(barSent))
+		}
 		e.alarm(0)
 	}
 }
@@ -122,10 +147,4 @@ func claimEnd(words *pipeWords, which int) (held uint64, err error) {
 			return held, nil
 		}
 	}
-}
-
-// sent reports whether the end has arrived elsewhere by now, be it as another
-// object of this process.
-func (e *pipeEnd) sent() bool {
-	return e.hand.over.Load() && holderOf(e.words.ends[e.which].state.Load()) != e.hand.held.Load()
 }

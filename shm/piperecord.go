@@ -49,6 +49,7 @@ func (p *Pipe[T]) sendMessage(ctx context.Context, n int, write func(message []b
 	if _, err := w.beginSend(ctx, span, span); err != nil {
 		return p.fail("send", err)
 	}
+	defer w.leave()
 	probe.At(probe.Put33)
 	if err := write(p.send.place(w.own, n)); err != nil {
 		return err
@@ -64,6 +65,7 @@ func (p *Pipe[T]) recvMessage(ctx context.Context, read func(message []byte) err
 	if err != nil {
 		return p.fail("receive", err)
 	}
+	defer w.leave()
 	probe.At(probe.Get43)
 	message, units, err := p.recv.find(w.own, filled)
 	if err != nil {
@@ -88,6 +90,7 @@ func (p *Pipe[T]) SendFunc(ctx context.Context, fn func(message *T) error) error
 	if _, err := w.beginSend(ctx, 1, 1); err != nil {
 		return p.fail("send", err)
 	}
+	defer w.leave()
 	probe.At(probe.Put33)
 	if err := fn(p.out.at(w.own)); err != nil {
 		return err
@@ -107,6 +110,7 @@ func (p *Pipe[T]) RecvFunc(ctx context.Context, fn func(message *T) error) error
 	if _, err := w.beginRecv(ctx, 1); err != nil {
 		return p.fail("receive", err)
 	}
+	defer w.leave()
 	probe.At(probe.Get43)
 	if err := fn(p.in.at(w.own)); err != nil {
 		return err
@@ -117,7 +121,7 @@ func (p *Pipe[T]) RecvFunc(ctx context.Context, fn func(message *T) error) error
 
 func (p *Pipe[T]) needSlots() error {
 	switch {
-	case p.end.mapping == nil:
+	case p.end.closed():
 		return p.end.errDirection()
 	case p.out == nil:
 		return errInPlace[T]()

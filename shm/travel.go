@@ -193,7 +193,7 @@ func (*Pipe[T]) Travels() {}
 // else it fails.
 func (p *Pipe[T]) MarshalCBOR() ([]byte, error) {
 	e := &p.end
-	if e.mapping == nil {
+	if e.closed() {
 		return nil, p.fail("hand over", errClosed)
 	}
 	if wire.Added(e.token) {

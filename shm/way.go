@@ -48,6 +48,7 @@ type wayWords struct {
 type way struct {
 	end     *pipeEnd
 	words   *wayWords // nil: this end does not go this way
+	mark    mark      // a call uses the end this way
 	own     position
 	other   position
 	spare   uint32 // how many units are free, or filled, as far as is known
@@ -62,27 +63,50 @@ type way struct {
 	state uint64
 }
 
+func (w *way) open(e *pipeEnd, words *wayWords, d entry) {
+	w.end, w.words = e, words
+	w.units, w.limit, w.records = uint32(d.Length), uint32(d.Limit), d.Mode&modeRecords != 0
+}
+
+// enter begins a call, and reports whether the end is usable. If so, it stays so
+// until leave: it goes to no other process, and its memory stays mapped.
+func (w *way) enter() bool {
+	w.mark.set()
+	return w.end.usable()
+}
+
+// leave ends a call, also one that could not enter. A commit does it as well.
+func (w *way) leave() { w.mark.clear() }
+
 // beginSend waits for room for one item of least units, and returns how many
 // units are free behind w.own. It looks whether there are as many as are wanted.
+// Unless it fails, the caller must leave.
 func (w *way) beginSend(ctx context.Context, least, wanted uint32) (free uint32, err error) {
 	if w.words == nil {
 		return 0, w.end.errDirection()
+	}
+	defer func() {
+		if err != nil {
+			w.leave()
+		}
+	}()
+	if !w.enter() {
+		return 0, w.end.errBarred()
 	}
 	probe.At(probe.Put32)
 	if w.spare < max(least, wanted) {
 		w.lookForRoom()
 	}
-	if w.mayGo(least) && !w.end.sent() {
+	if w.spare >= least && w.undisturbed() {
 		return w.spare, nil
 	}
 	return w.waitSend(ctx, least)
 }
 
-// mayGo reports whether some units are free, as far as is known, and the other
-// end is where it was: who closes or takes over an end changes the event. One
-// that gets lost on its way does not.
-func (w *way) mayGo(units uint32) bool {
-	return w.spare >= units && w.state&endTransit == 0 && !w.peerDied() && w.words.items.word.Load()&^eventSleeper == w.quiet
+// undisturbed reports whether the other end is where it was: who closes or takes
+// over an end changes the event. One that gets lost on its way does not.
+func (w *way) undisturbed() bool {
+	return w.state&endTransit == 0 && !w.peerDied() && w.words.items.word.Load()&^eventSleeper == w.quiet
 }
 
 // calm takes the event as it is now for quiet, unless it says that an end is
@@ -114,9 +138,8 @@ func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err erro
 		gone := w.peerGone()
 		w.lookForRoom()
 		switch {
-		case w.end.sent():
-			w.spare = 0
-			return 0, errSent
+		case !w.end.usable():
+			return 0, w.end.errBarred()
 		case gone || w.words.items.closing():
 			w.spare = 0
 			return 0, ErrBroken
@@ -135,16 +158,16 @@ func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err erro
 }
 
 // stirred reports whether the other end was closed, has died or changed hands, or
-// this one, which was sent, has arrived.
+// this one was sent or closed.
 func (w *way) stirred() bool {
-	return w.words.items.closing() || w.peerDied() || w.peerMoved() || w.end.sent()
+	return w.words.items.closing() || w.peerDied() || w.peerMoved() || !w.end.usable()
 }
 
-// commitSend is steps 34 and 35.
+// commitSend is steps 34 and 35, and leaves.
 func (w *way) commitSend(items, units uint32) {
 	w.own = w.own.plus(items, units)
 	w.spare -= units
-	if w.records && w.own.items()-w.other.items() >= w.limit || w.end.hand.over.Load() {
+	if w.records && w.own.items()-w.other.items() >= w.limit {
 		w.spare = 0
 	}
 	if check.Race {
@@ -156,6 +179,7 @@ func (w *way) commitSend(items, units uint32) {
 	if w.words.items.word.Load() != w.quiet {
 		w.tell(&w.words.items)
 	}
+	w.leave()
 }
 
 // tell is step 35, or 45, for who finds the other side's event changed: the
@@ -167,19 +191,28 @@ func (w *way) tell(e *event) {
 }
 
 // beginRecv waits for an item, and returns how many units are filled at w.own.
-// It looks whether there are as many as are wanted.
+// It looks whether there are as many as are wanted. Unless it fails, the caller
+// must leave.
 func (w *way) beginRecv(ctx context.Context, wanted uint32) (filled uint32, err error) {
 	if w.words == nil {
 		return 0, w.end.errDirection()
+	}
+	defer func() {
+		if err != nil {
+			w.leave()
+		}
+	}()
+	if !w.enter() {
+		return 0, w.end.errBarred()
 	}
 	probe.At(probe.Get42)
 	if w.spare < wanted {
 		w.lookForItems()
 	}
-	if w.spare == 0 || w.spare > w.units || w.end.sent() {
-		return w.waitRecv(ctx)
+	if w.spare > 0 && w.spare <= w.units {
+		return w.spare, nil
 	}
-	return w.spare, nil
+	return w.waitRecv(ctx)
 }
 
 // lookForItems looks how far the sender is.
@@ -215,8 +248,8 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 		ended = ended || w.words.items.closing()
 		w.lookForItems()
 		switch {
-		case w.end.sent(): // looked for last: what was sent since it arrived is not for us
-			return 0, errSent
+		case !w.end.usable():
+			return 0, w.end.errBarred()
 		case w.spare > w.units:
 			return 0, errPositions(w.own, w.other)
 		case w.spare > 0:
@@ -233,17 +266,15 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 	}
 }
 
-// commitRecv is steps 44 and 45.
+// commitRecv is steps 44 and 45, and leaves.
 func (w *way) commitRecv(items, units uint32) {
 	w.own = w.own.plus(items, units)
 	w.spare -= units
-	if w.end.hand.over.Load() {
-		w.spare = 0
-	}
 	probe.At(probe.Get44)
 	barrier.Commit(&w.words.head, uint64(w.own))
 	probe.At(probe.Get45)
 	if w.words.room.word.Load() != w.quiet {
 		w.tell(&w.words.room)
 	}
+	w.leave()
 }

@@ -48,6 +48,9 @@ func Prepare() {
 	})
 }
 
+// Cheap reports whether this process's commits are cheap.
+func Cheap() bool { return asymmetric && registered.Load() }
+
 // Commit stores v. Whoever sees it also sees everything that was stored before.
 // If a process calls Everywhere after it has announced itself, then either it
 // sees v, or who calls Commit sees the announcement afterwards.

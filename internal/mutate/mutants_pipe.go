@@ -75,7 +75,7 @@ var handMutants = []mutant{
 	},
 	{
 		name:  "pipe: an end that was not sent stays on its way",
-		edits: []edit{{hand, "CompareAndSwap(h.held.Load()|endTransit, h.state)", "CompareAndSwap(0, h.state)"}},
+		edits: []edit{{hand, "CompareAndSwap(h.held|endTransit, h.state)", "CompareAndSwap(0, h.state)"}},
 		pkg:   shm, tags: "crash", test: "TestPipeEndStoppedAtEachStep/slots/hand-74,-the-other-end-waits-with-nothing",
 	},
 	{
@@ -87,6 +87,31 @@ var handMutants = []mutant{
 		name:  "pipe: nobody is told that an end is on its way",
 		edits: []edit{{hand, "probe.At(probe.Hand71)\n\te.alarm(0)\n", "probe.At(probe.Hand71)\n"}},
 		pkg:   shm, tags: "crash", test: "TestPipeEndKilledAtEachStep/slots/hand-76,-the-other-end-waits-with-recv", limit: hang,
+	},
+	{
+		name:  "pipe: an end that was sent is still used",
+		edits: []edit{{way, "return w.end.usable()\n", "return w.end.usable() || !w.end.closed()\n"}},
+		pkg:   shm, test: "TestPipeSentEndIsNotUsed",
+	},
+	{
+		name:  "pipe: an end is sent while a call uses it",
+		edits: []edit{{hand, "if !e.busy() {", "if !e.busy() || !e.closed() {"}},
+		pkg:   shm, test: "TestPipeEndIsSentAfterCalls",
+	},
+	{
+		name:  "pipe: an end is received twice in one process",
+		edits: []edit{{hand, "case alive && old&endTransit == 0:", "case alive && old&endTransit == 0 && id != roster.Me():"}},
+		pkg:   shm, test: "TestPipeEndIsReceivedOnce",
+	},
+	{
+		name:  "pipe: closing wakes nobody who waits at the same end",
+		edits: []edit{{way, "w.peerMoved() || !w.end.usable()", "w.peerMoved()"}},
+		pkg:   shm, test: "TestBytePipeClosedWhileItWaits",
+	},
+	{
+		name:  "pipe: close takes the memory away from a call",
+		edits: []edit{{pipeEnd, "err := e.awaitIdle()\n", "err := error(nil)\n"}},
+		pkg:   shm, test: "TestPipeClosedInACall",
 	},
 	{
 		name:  "pipe: what a spoiled message has opened stays open",
