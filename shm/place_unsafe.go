@@ -14,6 +14,12 @@ func viewOf[T any](b []byte, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
+// contains reports whether v lies in m.
+func contains[T any](m *mapping, v *T) bool {
+	p, start := uintptr(unsafe.Pointer(v)), uintptr(unsafe.Pointer(unsafe.SliceData(m.data)))
+	return p >= start && p-start < uintptr(len(m.data))
+}
+
 // offsetIn returns where in m the given lock lies, or false.
 func (m *mapping) offsetIn(lock psync.Locker) (int, bool) {
 	var p unsafe.Pointer

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Omit stands for a bound that is left out, as in Python's a[::-1], which is
@@ -55,6 +56,9 @@ func (a *Array[T]) Assign(values []T, bounds ...int) error {
 	if s.step == 1 {
 		copy(a.view[s.start:], values)
 		return nil
+	}
+	if len(values) > 0 && contains(a.mapping, &values[0]) { // they may be what is set
+		values = slices.Clone(values)
 	}
 	for k, v := range values {
 		a.view[s.start+k*s.step] = v

@@ -171,3 +171,20 @@ func TestCopyIsIndependent(t *testing.T) {
 	require.NoError(t, a.Assign(a.View(), Omit, Omit, 1)) // onto itself
 	require.Equal(t, []int{4, 5, 6}, a.Copy())
 }
+
+// The values may lie in the array itself.
+func TestAssignFromItself(t *testing.T) {
+	for _, tt := range []struct {
+		bounds []int
+		values func(view []int) []int
+		want   []int
+	}{
+		{[]int{Omit, Omit, -1}, func(v []int) []int { return v }, []int{6, 5, 4, 3, 2, 1}},
+		{[]int{0, Omit, 2}, func(v []int) []int { return v[:3] }, []int{1, 2, 2, 4, 3, 6}},
+		{[]int{1, Omit, 1}, func(v []int) []int { return v[:5] }, []int{1, 1, 2, 3, 4, 5}},
+	} {
+		a := testArray(t, nil, 1, 2, 3, 4, 5, 6)
+		require.NoError(t, a.Assign(tt.values(a.View()), tt.bounds...))
+		require.Equal(t, tt.want, a.View())
+	}
+}
