@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -247,5 +248,28 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	p := starved.Start(t, nil)
 	p.Expect(t, `shm: segment "before": attach: duplicate the descriptor: too many open files`)
 	p.Expect(t, `shm: array "int64": create: memfd_create "int64": too many open files`)
+	require.NoError(t, p.Wait(t))
+}
+
+// smallFiles makes a queue in a process whose files must be small.
+var smallFiles = proctest.Register("small files", func(h *proctest.Helper) error {
+	small := unix.Rlimit{Cur: 64 << 10, Max: 64 << 10}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &small); err != nil {
+		return err
+	}
+	_, err := NewQueue[int](100_000, nil)
+	h.Say(fmt.Sprint(errors.Is(err, unix.EFBIG), " ", err))
+	s, err := Create("small", 10_000)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+})
+
+// Who may have small files only gets an error.
+func TestLimitOfFiles(t *testing.T) {
+	proctest.NoLeaks(t)
+	p := smallFiles.Start(t, nil)
+	require.Regexp(t, `^true shm: queue "int": create: .* file too large`, p.Line(t))
 	require.NoError(t, p.Wait(t))
 }
