@@ -21,7 +21,7 @@ func TestPipeDamagedRecord(t *testing.T) {
 		"much longer":                  {1<<32 - 1, "a header of 0xffffffff at 0x0"},
 		"of an unknown kind":           {2<<32 | 8, "a header of 0x200000008 at 0x0"},
 		"nothing follows the skip":     {recordSkip, "nothing follows the end of the ring at 0x0"},
-		"a skip that is not only that": {recordSkip | 8, "a header of 0x100000008 at 0x0"},
+		"a skip that is not only that": {recordSkip | 8, "a header of 0x8000000000000008 at 0x0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proctest.NoLeaks(t)

@@ -26,7 +26,7 @@ type scrawl struct {
 func FuzzPipeWords(f *testing.F) {
 	alive := uint64(roster.Me())
 	text := "\x05\x00\x00\x00\x00\x00\x00\x00hello\x00\x00\x00"
-	skip := "\x00\x00\x00\x00\x01\x00\x00\x00"
+	skip := "\x00\x00\x00\x00\x00\x00\x00\x80"
 	for _, s := range []scrawl{
 		{},
 		{tail: 1<<32 | 2, state: alive, records: []byte(text)},

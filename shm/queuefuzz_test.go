@@ -23,7 +23,7 @@ func FuzzQueueWords(f *testing.F) {
 	}
 	at := func(items, units uint32) uint64 { return uint64(items)<<32 | uint64(units) }
 	all := []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
-	skip := []byte{0, 0, 0, 0, 1, 0, 0, 0}
+	skip := []byte{0, 0, 0, 0, 0, 0, 0, 0x80}
 	for _, seed := range [][]byte{
 		nil,
 		words(func(w *ringWords) { w.tail.Store(at(3, 3)) }),

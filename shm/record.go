@@ -9,8 +9,8 @@ import (
 // unit of header, then the message, padded to whole units:
 //
 //	off size field
-//	  0    4 length  of the message in bytes
-//	  4    4 kind    0 a message; 1 the rest of the ring is unused, go on at its start
+//	  0    8 length  of the message in bytes; or only bit 63: the rest of the ring is
+//	                 unused, go on at its start
 //	  8      message
 //
 // A record does not go around the ring's end, so that a message is one slice.
@@ -23,11 +23,11 @@ type records struct {
 
 const (
 	unitSize   = 8
-	recordSkip = 1 << 32 // of a header
+	recordSkip = 1 << 63 // of a header
 )
 
 // biggest returns the length of the biggest message.
-func (r *records) biggest() int { return len(r.data)/2 - unitSize }
+func (r *records) biggest() int { return int(r.units)/2*unitSize - unitSize }
 
 // fits returns an error if a message of n bytes never fits.
 func (r *records) fits(n int) error {
