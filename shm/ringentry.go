@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -43,7 +44,7 @@ func ringEntry[T any](kind uint32, data, capacity, room int) (entry, error) {
 		e.Mode |= modeRecords
 		e.Element = unitSize
 		e.Length = roundUp((uint64(max(room, 8*unitSize)) + unitSize - 1) / unitSize)
-		e.Fingerprint = nameFingerprint(t)
+		e.Fingerprint = recordFingerprint(t)
 	}
 	if over, size := bits.Mul64(e.Length, e.Element); over != 0 || size > math.MaxInt/4 {
 		return entry{}, fmt.Errorf("%w: %d items of %d bytes", ErrSize, capacity, e.Element)
@@ -59,17 +60,18 @@ func liesInSlots(t reflect.Type) bool {
 // roundUp returns the smallest power of two that is not less than n > 0.
 func roundUp(n uint64) uint64 { return 1 << bits.Len64(n-1) }
 
-// nameFingerprint tells types apart that are not mere bytes.
-func nameFingerprint(t reflect.Type) uint64 {
+// recordFingerprint tells types apart that are not mere bytes. Two programs may
+// have types of one name, whose bytes differ.
+func recordFingerprint(t reflect.Type) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(t.String())) // never fails
+	_, _ = h.Write(binary.LittleEndian.AppendUint64([]byte(t.String()), wire.Form(t))) // never fails
 	return h.Sum64()
 }
 
 // matches checks that a ring that arrived has items of type T.
 func matches[T any](e entry, kind uint32) error {
 	t := reflect.TypeFor[T]()
-	size, mode, print := uint64(unitSize), uint32(modeRecords), nameFingerprint(t)
+	size, mode, print := uint64(unitSize), uint32(modeRecords), recordFingerprint(t)
 	if liesInSlots(t) {
 		size, mode, print = uint64(t.Size()), 0, plain.Fingerprint(t)
 	}

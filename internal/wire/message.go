@@ -77,6 +77,11 @@ func (m *Message) Holds(t reflect.Type) error {
 	return nil
 }
 
+// Form returns what a frame with a value of type t says of it: of types that do
+// not describe themselves it tells those apart whose bytes mean something else. For
+// those that travel as CBOR it is 0.
+func Form(t reflect.Type) uint64 { return formOf(t).sum }
+
 // undos are what to call, the last one first, if a message comes to nothing.
 type undos []func()
 
