@@ -33,11 +33,19 @@ func memfdName(fd int, otherwise string) string {
 	return strings.TrimSuffix(name, " (deleted)")
 }
 
-// sealed checks that the size of a foreign file cannot change any more.
+// sealed checks that the size of a foreign file cannot change any more, and that
+// its pages are ordinary ones.
 func sealed(fd int) error {
 	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil || seals&(unix.F_SEAL_SHRINK|unix.F_SEAL_GROW) != unix.F_SEAL_SHRINK|unix.F_SEAL_GROW {
 		return fmt.Errorf("%w: not a memfd whose size is sealed", ErrLayout)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return fmt.Errorf("statfs: %w", err)
+	}
+	if fs.Type == unix.HUGETLBFS_MAGIC { // there may be no page for a hole
+		return fmt.Errorf("%w: a memfd of huge pages", ErrLayout)
 	}
 	return nil
 }

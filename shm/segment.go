@@ -21,7 +21,9 @@ import (
 // A segment travels to other processes in arguments, results and messages, as
 // *Segment, or by its File.
 //
-// Its size is fixed for ever, so no peer can make an access to it fault.
+// Its size is fixed for ever, so no peer can make an access to it fault by making
+// it smaller. Where memory is short, the first access to a page can: the kernel
+// ends the process with SIGBUS if it may not give it one.
 type Segment struct {
 	mapping atomic.Pointer[mapping] // nil after Close
 	name    string
@@ -114,7 +116,7 @@ func (s *Segment) File() *os.File {
 
 // Close gives the segment up. Pointers and views into it must not be used any
 // more: if this was the process's last use of the segment, they fault. Closing
-// twice is ErrClosed.
+// twice is ErrClosed. Close must not run beside Place.
 func (s *Segment) Close() (err error) {
 	defer wrap(&err, "segment", s.name, "close")
 	m := s.mapping.Swap(nil)

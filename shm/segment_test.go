@@ -273,3 +273,19 @@ func TestLimitOfFiles(t *testing.T) {
 	require.Regexp(t, `^true shm: queue "int": create: .* file too large`, p.Line(t))
 	require.NoError(t, p.Wait(t))
 }
+
+// A memfd of huge pages is refused: there may be no page for an access to a hole.
+func TestAttachRefusesHugePages(t *testing.T) {
+	fd, err := unix.MemfdCreate("huge", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_HUGETLB)
+	if err != nil {
+		return // the kernel has none
+	}
+	f := os.NewFile(uintptr(fd), "huge")
+	closing(t, f)
+	require.NoError(t, f.Truncate(2<<20))
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
+	require.NoError(t, err)
+	_, err = Attach(f)
+	require.ErrorIs(t, err, ErrLayout)
+	require.ErrorContains(t, err, "a memfd of huge pages")
+}
