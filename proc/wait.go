@@ -29,10 +29,10 @@ type Source = await.Source
 // If ctx ends first, Wait returns the context's error; a ctx that has ended
 // before makes it look once. Without a source it waits for that. A connection or
 // listener that is closed here meanwhile is ready, and so is a queue that
-// anybody closes. So is the end of a pipe that was sent to another process, when it
-// has arrived there. A source that is nil, or that Readable made of nil, is an error. The
-// end of a pipe, a queue that is to be detached, the memory of an event, and what
-// Readable was given must not be closed here while they are waited for.
+// anybody closes. So is the end of a pipe that was sent to another process. A source
+// that is nil, or that Readable made of nil, is an error. The end of a pipe, a queue
+// that is to be detached, the memory of an event, and what Readable was given must
+// not be closed here while they are waited for.
 func Wait(ctx context.Context, sources ...Source) ([]Source, error) {
 	for i, s := range sources {
 		what := any(s)

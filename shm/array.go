@@ -27,7 +27,8 @@ type Array[T any] struct {
 
 // NewArray makes an array of n zero elements. The caller must Close it. Errors
 // are of type [*Error]: ErrType for an element that cannot be shared, ErrSize
-// for a length that is negative or too large.
+// for a length that is negative or that no address space holds, ENOMEM for one that
+// cannot be mapped.
 func NewArray[T any](n int, opts *Options) (*Array[T], error) {
 	a := new(Array[T])
 	if err := a.make(kindArray, n, opts); err != nil {

@@ -72,7 +72,7 @@ type closed string
 const (
 	errClosed   closed = "closed"
 	errDetached closed = "detached"
-	errSent     closed = "this end was sent to another process"
+	errSent     closed = "this end of the pipe was sent, and another has it"
 )
 
 // Error tells the reason.

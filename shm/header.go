@@ -16,7 +16,8 @@ import (
 //
 // The header is written and read as a file, not through the mapping: what was
 // checked is a private copy, and cannot change between check and use. Nothing
-// in it changes once it is written; the count of objects is written last.
+// in it changes once it is written, in one piece, before anybody else has the
+// segment.
 const (
 	magic      = "MPSEGMNT"
 	version    = 1

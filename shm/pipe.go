@@ -36,7 +36,7 @@ type PipeOptions struct {
 	// Bytes is the room in each direction for messages that do not have a fixed
 	// size; see QueueOptions.
 	//
-	// The default is 1 MiB.
+	// The default is 256 bytes for each message of the capacity, and at least 1 MiB.
 	Bytes int
 }
 
@@ -59,6 +59,9 @@ const defaultCapacity = 1024
 // returns what was sent before, and then io.EOF, and Send fails with ErrBroken.
 // So it is when an end is lost on its way to another process, once the sender has
 // closed its own: until then the sender may send it anew.
+//
+// What was said of items in a [Queue] holds for messages: of a nil []byte, and of
+// bytes that a broken process has written.
 type Pipe[T any] struct {
 	end     pipeEnd
 	out, in slots[T] // of messages without pointers; nil for others

@@ -21,8 +21,8 @@ type QueueOptions struct {
 	Name string
 
 	// Bytes is the room for items that do not have a fixed size: strings,
-	// slices, whatever holds a pointer. The biggest item fills half of it. It is
-	// rounded up to a power of two.
+	// slices, whatever holds a pointer. It is rounded up to a power of two. The
+	// biggest item fills half of it less 8 bytes.
 	//
 	// The default is 256 bytes for each item of the capacity, and at least 1 MiB.
 	// Memory that is not used is not taken.
@@ -43,10 +43,15 @@ type QueueOptions struct {
 // arguments of processes are. There is no thread behind a queue: Put returns
 // when the item is in shared memory, so a process can end at once after it, and
 // its parent can join it whether anybody gets the item or not. Order is that of
-// Put among all producers.
+// Put among all producers. A nil []byte is got as an empty one.
+//
+// Items that lie as their bytes are not looked at. A process that writes where it
+// must not can make a bool that is neither true nor false: do not rely on those of
+// processes that you do not trust.
 //
 // Any process may be killed at any instruction. An item that Put has committed
-// is got exactly once; one that it has not never appears; nobody else waits.
+// is got exactly once; one that it has not never appears; nobody else waits. Where
+// more than 126 others have the queue open, it may take 2 s until a death is seen.
 // The item that a consumer had in hand dies with it. A process that is stopped
 // in the middle of Put or Get holds up others, with their contexts, until it
 // goes on; one that is stopped while it waits holds up nobody.
@@ -145,8 +150,8 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 }
 
 // TryPut puts v if there is room, and does not wait for it. Else it returns
-// ErrFull, also if a process that is stopped in the middle of a Put keeps the
-// queue for more than 10 ms.
+// ErrFull, also if somebody keeps the queue for more than 10 ms: a process that is
+// stopped in the middle of a Put, or a PutFunc whose function takes longer.
 func (q *Queue[T]) TryPut(v T) error { return try(q.Put(atOnce, v), ErrFull) }
 
 // PutAll puts the items in order, as many at a time as there is room for, which
@@ -196,8 +201,8 @@ func (q *Queue[T]) getInto(ctx context.Context, v *T) (err error) {
 }
 
 // TryGet takes the first item if there is one. Else it returns ErrEmpty, also if
-// a process that is stopped in the middle of a Get keeps the queue for more
-// than 10 ms.
+// somebody keeps the queue for more than 10 ms: a process that is stopped in the
+// middle of a Get, or a GetFunc whose function takes longer.
 func (q *Queue[T]) TryGet() (T, error) {
 	v, err := q.Get(atOnce)
 	return v, try(err, ErrEmpty)

@@ -197,7 +197,7 @@ func (p *Pipe[T]) MarshalCBOR() ([]byte, error) {
 		return nil, p.fail("hand over", errClosed)
 	}
 	if wire.Added(e.token) {
-		return nil, p.fail("hand over", fmt.Errorf("%w: it stands twice in this message", errSent))
+		return nil, p.fail("hand over", fmt.Errorf("%w: it stands twice in one message", errSent))
 	}
 	file, err := wire.AddFile(e.mapping, e.mapping.file)
 	if err != nil {
