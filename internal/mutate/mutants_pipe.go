@@ -104,9 +104,9 @@ var handMutants = []mutant{
 		pkg:   shm, test: "TestPipeEndIsReceivedOnce",
 	},
 	{
-		name:  "pipe: closing wakes nobody who waits at the same end",
-		edits: []edit{{way, "w.peerMoved() || !w.end.usable()", "w.peerMoved()"}},
-		pkg:   shm, test: "TestBytePipeClosedWhileItWaits",
+		name:  "pipe: who waits at an end that is sent is not woken",
+		edits: []edit{{hand, "\te.alarm(0)\n\tfor end :=", "\tfor end :="}},
+		pkg:   shm, test: "TestPipeEndIsSentWhileSomebodyWaits",
 	},
 	{
 		name:  "pipe: close takes the memory away from a call",
