@@ -18,6 +18,9 @@ func (p position) plus(items, units uint32) position {
 	return position(p.items()+items)<<32 | position(p.units()+units)
 }
 
+// since returns how many items have gone past after the earlier position.
+func (p position) since(earlier position) int { return int(p.items() - earlier.items()) }
+
 // errPositions is the error of ends of a ring that contradict each other.
 func errPositions(head, tail position) error {
 	return fmt.Errorf("%w: head %#x, tail %#x", ErrCorrupt, uint64(head), uint64(tail))

@@ -11,6 +11,7 @@ import (
 	"github.com/go-multiproc/multiproc/internal/barrier"
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
+	"github.com/go-multiproc/multiproc/internal/spin"
 	psync "github.com/go-multiproc/multiproc/sync"
 )
 
@@ -79,13 +80,13 @@ type ring struct {
 // A side is where those of this process wait that wait for one event.
 type side struct {
 	event *event
+	pace  spin.Pace
 	gate  chan struct{} // holds a token while nobody sleeps here
 }
 
-func newSide(e *event) side {
-	s := side{event: e, gate: make(chan struct{}, 1)}
+func (s *side) open(e *event) {
+	s.event, s.gate = e, make(chan struct{}, 1)
 	s.gate <- struct{}{}
-	return s
 }
 
 // ringWords lie at the start of a ring, each on a cache line of its own unless
@@ -138,7 +139,7 @@ const (
 
 // wait begins a wait at one side.
 func (r *ring) wait(ctx context.Context, s *side) wait {
-	return wait{ctx: ctx, event: s.event, gate: s.gate, others: &r.members}
+	return wait{ctx: ctx, event: s.event, pace: &s.pace, gate: s.gate, others: &r.members}
 }
 
 // open lays r over a segment. The entry was checked.
@@ -155,7 +156,9 @@ func (r *ring) open(m *mapping, index int, e entry) error {
 	if r.records {
 		r.wakes = allWaiters // what is too small for one may be enough for another
 	}
-	r.items, r.room, r.finished = newSide(&r.words.items), newSide(&r.words.room), newSide(&r.words.finished)
+	r.items.open(&r.words.items)
+	r.room.open(&r.words.room)
+	r.finished.open(&r.words.finished)
 	barrier.Prepare()
 	err := r.members.join(r.words, viewOf[member](m.data[headerSize+ringMembers:], memberCount))
 	if err != nil {

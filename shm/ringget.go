@@ -26,6 +26,7 @@ func (r *ring) waitGet(ctx context.Context, wanted uint32, seen position) (head 
 	look := func() bool { return position(r.words.tail.Load()) != seen || r.words.items.closing() }
 	for err == ErrEmpty {
 		if err = w.until(look, func() bool { return look() || r.orphaned() }); err == nil {
+			r.items.pace.Came(position(r.words.tail.Load()).since(seen))
 			head, filled, seen, err = r.lookGet(ctx, wanted)
 		}
 	}

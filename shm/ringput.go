@@ -27,6 +27,7 @@ func (r *ring) waitPut(ctx context.Context, need func(tail position) uint32, wan
 	look := func() bool { return position(r.words.head.Load()) != seen || r.words.items.closing() }
 	for err == ErrFull {
 		if err = w.until(look, look); err == nil {
+			r.room.pace.Came(position(r.words.head.Load()).since(seen))
 			tail, free, seen, err = r.lookPut(ctx, need, wanted)
 		}
 	}

@@ -32,6 +32,7 @@ var ringBudget spin.Budget
 type wait struct {
 	ctx   context.Context
 	event *event
+	pace  *spin.Pace
 	gate  chan struct{} // holds a token while nobody sleeps; may be nil
 
 	others others
@@ -52,7 +53,7 @@ func (w *wait) until(quick, changed func() bool) error {
 		return err
 	}
 	if w.sleeper == nil {
-		if quick != nil && ringBudget.Until(quick) {
+		if quick != nil && w.pace.Until(&ringBudget, quick) {
 			return nil
 		}
 		if w.gate != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/go-multiproc/multiproc/internal/futex"
 	"github.com/go-multiproc/multiproc/internal/probe"
 	"github.com/go-multiproc/multiproc/internal/roster"
+	"github.com/go-multiproc/multiproc/internal/spin"
 )
 
 // A way is one direction of a pipe: a ring as a queue's, but with one putting
@@ -56,6 +57,7 @@ type way struct {
 	units   uint32
 	limit   uint32
 	records bool
+	pace    spin.Pace
 
 	// peer is the last sight of the process at the other end, and state what
 	// the words said of it then. Its word is never nil.
@@ -131,7 +133,7 @@ func (w *way) lookForRoom() {
 // waitSend is beginSend for who has found no room, or the other end's process
 // dead.
 func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err error) {
-	t := wait{ctx: ctx, event: &w.words.room, others: w}
+	t := wait{ctx: ctx, event: &w.words.room, pace: &w.pace, others: w}
 	defer func() { t.end(err) }()
 	for {
 		w.calm(&w.words.items)
@@ -154,6 +156,7 @@ func (w *way) waitSend(ctx context.Context, least uint32) (free uint32, err erro
 		if err := t.until(look, look); err != nil {
 			return 0, err
 		}
+		w.pace.Came(position(w.words.head.Load()).since(w.other))
 	}
 }
 
@@ -228,7 +231,7 @@ func (w *way) lookForItems() {
 // looked for before the tail: what it sent is there then, and since none of its
 // threads runs any more, nothing follows.
 func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
-	t := wait{ctx: ctx, event: &w.words.items, others: w}
+	t := wait{ctx: ctx, event: &w.words.items, pace: &w.pace, others: w}
 	defer func() {
 		if err != nil {
 			w.spare = 0 // it is not known to be good
@@ -263,6 +266,7 @@ func (w *way) waitRecv(ctx context.Context) (filled uint32, err error) {
 		if err := t.until(look, look); err != nil {
 			return 0, err
 		}
+		w.pace.Came(position(w.words.tail.Load()).since(w.other))
 	}
 }
 

@@ -9,7 +9,8 @@
 // three parts:
 //
 //   - A rest at first, as long as a word takes to another processor and back: no
-//     answer can be here sooner, and of a stream several items come in that time.
+//     answer can be here sooner. Of a dense stream many items come during a longer
+//     rest, and who sends them keeps the line: see [Pace].
 //   - Then a look after each pause: who waits for an answer has it at once.
 //   - If it is not here after 5 µs, the other one is busy with something else:
 //     the pauses double.
@@ -44,7 +45,9 @@ type Budget struct{ pauses atomic.Uint32 }
 // Until looks until done says yes, or until it is time to sleep. One processor
 // is left to whoever is to bring it about. What is counted is the pauses: done must
 // cost no more than one.
-func (b *Budget) Until(done func() bool) bool {
+func (b *Budget) Until(done func() bool) bool { return b.until(rest, done) }
+
+func (b *Budget) until(first uint32, done func() bool) bool {
 	defer spinners.Add(-1)
 	if spinners.Add(1) > room {
 		return false
@@ -53,7 +56,7 @@ func (b *Budget) Until(done func() bool) bool {
 	if budget == 0 {
 		budget = most
 	}
-	for spent, n := uint32(0), uint32(rest); spent < budget; n = next(spent, n) {
+	for spent, n := uint32(0), first; spent < budget; n = next(spent, n) {
 		pause.Times(n)
 		spent += n
 		if done() {
