@@ -116,4 +116,9 @@ var rosterMutants = []mutant{
 		edits: []edit{{fence, "if len(tids) < count {\n\t\treturn running, nil\n\t}\n", ""}},
 		pkg:   roster, test: "TestPartialListOfThreads",
 	},
+	{
+		name:  "who asks at the fence again and again begins anew each time",
+		edits: []edit{{roster + "/fences.go", "f.vigils[id] = v", ""}},
+		pkg:   roster, test: "TestFencesRemember", limit: hang,
+	},
 }

@@ -96,6 +96,18 @@ func TestFenceKnowsPrograms(t *testing.T) {
 	}
 }
 
+// TestFencesRemember asks about the same again and again, without ever waiting: the
+// earlier looks count.
+func TestFencesRemember(t *testing.T) {
+	_, path := newTable(t, 2)
+	p, id := start(t, path)
+	p.Tell(t, "exec of a shell")
+	p.Expect(t, "still here")
+	var fences Fences
+	until(t, func() bool { return fences.Passed(id) })
+	p.Kill(t)
+}
+
 // TestPassOn has several sleepers on one liveness word. The kernel wakes one of
 // them.
 func TestPassOn(t *testing.T) {

@@ -22,40 +22,43 @@ import (
 // It looks once in any case, so with a ctx that has ended it asks whether the
 // process has stopped.
 func fence(ctx context.Context, o owner) error {
-	if o.pid == 0 || o.pid == os.Getpid() {
-		return nil
-	}
-	if o.start == 0 { // it had no /proc: nothing tells it from a younger process
-		return awaitEnd(ctx, o)
-	}
-	var other time.Time // since when the pid seems to run another program
-	for looks := 0; ; looks++ {
-		switch state, err := examine(o); {
-		case err != nil:
-			return awaitEnd(ctx, o)
-		case state == stopped:
-			return nil
-		case state == running:
-			other = time.Time{}
-		case other.IsZero():
-			other = time.Now()
-		case time.Since(other) > patience:
-			return nil
-		}
+	var v vigil
+	for looks := 0; !v.over(o); looks++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		nap(looks)
 	}
+	return nil
+}
+
+// A vigil is a series of looks at one dead process.
+type vigil struct {
+	unclear time.Time // since when no look has shown that a thread may still write; zero: the last one did
+}
+
+// over looks once more. It reports whether no thread of the process returns to
+// user mode any more.
+func (v *vigil) over(o owner) bool {
+	if o.pid == 0 || o.pid == os.Getpid() {
+		return true
+	}
+	state, err := examine(o)
+	if err != nil || o.start == 0 { // it had no /proc: nothing tells it from a younger process
+		state = examineEnd(o)
+	}
+	switch {
+	case state == running:
+		v.unclear = time.Time{}
+	case v.unclear.IsZero():
+		v.unclear = time.Now()
+	}
+	return state == stopped || state == unclear && time.Since(v.unclear) > patience
 }
 
 // patience is many times what the threads of a killed process need to stop. It
 // is for what cannot be known.
 const patience = time.Second
-
-// pollSlice is how long, in milliseconds, a wait for a process's end overlooks
-// the end of its context.
-const pollSlice = 1
 
 // nap lets the dying threads have the processor: they need some tens of
 // microseconds, less than any timer's grain. Then it sleeps, at most 1 ms, past
@@ -80,8 +83,8 @@ const (
 	// Some live, and nobody has killed them: the process seems to have replaced
 	// its program by another, whose stack we may not see. Between taking its
 	// SIGKILL and beginning to exit a thread looks the same, for a moment; in a
-	// core dump it is in state D meanwhile.
-	replaced
+	// core dump it is in state D meanwhile. Or nothing can be known.
+	unclear
 )
 
 // examine looks at the threads. The kernel sets a thread's flag PF_EXITING
@@ -137,38 +140,29 @@ func examineThreads(directory string, count int) (dying, error) {
 		case err != nil || thread.killed() || thread.state == 'D':
 			return running, err
 		default:
-			state = replaced
+			state = unclear
 		}
 	}
 	return state, nil
 }
 
-// awaitEnd waits until the process has ended with all its threads. Where the
+// examineEnd looks whether the process has ended with all its threads. Where the
 // kernel offers no pidfd either, all that is left is to give them time.
-func awaitEnd(ctx context.Context, o owner) error {
+func examineEnd(o owner) dying {
 	pidfd, err := unix.PidfdOpen(o.pid, 0)
 	if errors.Is(err, unix.ESRCH) {
-		return nil
+		return stopped
 	}
 	if err != nil {
-		select {
-		case <-time.After(patience):
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return unclear
 	}
 	defer func() { _ = unix.Close(pidfd) }()
 	if !exists(o.pid, o.start) {
-		return nil
+		return stopped
 	}
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, pollSlice)
-		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+	if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+		return stopped
 	}
+	return running
 }

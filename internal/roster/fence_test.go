@@ -234,7 +234,7 @@ func TestPartialListOfThreads(t *testing.T) {
 	thread(12, 0)
 	got, err := examineThreads(directory, 2)
 	require.NoError(t, err)
-	require.Equal(t, replaced, got, "one that nobody has killed")
+	require.Equal(t, unclear, got, "one that nobody has killed")
 }
 
 // fencing returns a function that fences, here or in a process that lives

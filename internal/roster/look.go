@@ -61,16 +61,20 @@ func (s Sight) PassOn() {
 //
 // It returns the context's error if that ends first, which happens only if a
 // thread of the dead process sits in a system call that takes long to end.
-func Fence(ctx context.Context, id ID) error {
+func Fence(ctx context.Context, id ID) error { return fence(ctx, former(id)) }
+
+// former returns what a fence must know of the dead process id. The pid is 0 if there
+// is nothing to wait for: who claimed the slot anew has fenced already.
+func former(id ID) owner {
 	s := slotOf(id)
 	if s == nil {
-		return nil
+		return owner{}
 	}
 	o := s.owner() // before the generation: a new owner writes it after that
 	if s.generation.Load()&genMask != id.generation() {
-		return nil // who claimed the slot anew has fenced already
+		return owner{}
 	}
-	return fence(ctx, o)
+	return o
 }
 
 func slotOf(id ID) *slot {
