@@ -62,8 +62,8 @@ var ErrBroken = errors.New("psync: the barrier is broken")
 //	        304  CAS w -> arrived + 1; the old one is the index.  The last, without an
 //	             action: the same CAS makes it the next generation, filling; 308
 //	             With one: acting, no party inside.  Before, a cut of long ago: cut = 0
-//	        305  not the last: no W: set it.  Fence the dead owners of cells.  Sleep while state and
-//	             members are as seen, and the other owners live.  A dead member, or the context ended: 307
+//	        305  not the last: no W: set it.  Sleep while state and members are as seen, and the other owners
+//	             live; a few ms if a dead one has not passed the fence.  A dead member, or the context ended: 307
 //	             Another generation: it was cut ? ErrBroken : done.  Broken: ErrBroken
 //	        306  the last runs the action;  CAS acting -> the next generation, filling; 308
 //	Break   307  CAS w's generation, not broken -> broken, nobody inside

@@ -284,3 +284,43 @@ func TestBarrierNeedsNoLooks(t *testing.T) {
 		})
 	}
 }
+
+const barrierW = 1 << 2 // somebody may sleep at the barrier
+
+// A process that is no member any more is killed, and a thread of it takes long to
+// stop. That holds up nobody: not a party whose round is complete, nor one that is to
+// learn of a member's death, or that its context has ended.
+func TestBarrierDoesNotWaitForTheDeadToStop(t *testing.T) {
+	for name, goOn := range map[string]func(t *testing.T, y *yard, waiter, member *proctest.Proc){
+		"the round is complete": func(t *testing.T, y *yard, waiter, member *proctest.Proc) {
+			do(t, member, "unregister")
+			ask(t, member, "wait", "1")
+			waiter.Expect(t, "0")
+		},
+		"a member dies": func(t *testing.T, y *yard, waiter, member *proctest.Proc) {
+			member.Kill(t)
+			waiter.Expect(t, "broken")
+		},
+		"the context ends": func(t *testing.T, y *yard, waiter, member *proctest.Proc) {
+			waiter.Tell(t, "cancel")
+			waiter.Expect(t, "canceled")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			y, file := fenced(t, 2)
+			procs := parties(t, file, 3)
+			waiter, member, former := procs[0], procs[1], procs[2]
+			ask(t, member, "register", "0")
+			tellAll(t, procs[1:], "wait")
+			indexes(t, procs[1:])
+			halfKill(t, former)
+			waiter.Tell(t, "wait")
+			for barrierStateOf(&y.Barrier).Load()&barrierW == 0 {
+				runtime.Gosched()
+			}
+			goOn(t, y, waiter, member)
+			former.Kill(t)
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/futex"
@@ -131,16 +132,21 @@ func (b *Barrier) bereft(me roster.ID, g uint32) bool {
 }
 
 // watch tells the sleeper to watch the processes of all cells, members or not, and
-// new ones. It reports whether a member is dead.
+// new ones. It reports whether a member is dead, and how long the sleep may last.
 //
-// A late thread of a dead process can still mark its cell, and nothing would wake
-// the sleeper any more. So the fence comes first, and then one more look. After
-// that the cell is nobody's: its generation would come again after 2^29 rounds.
-func (b *Barrier) watch(ctx context.Context, s *await.Sleeper, me roster.ID, g uint32) (bereft bool) {
+// A late thread of a dead process can still mark its cell and be counted, as the last
+// of its round even, and then nothing would wake the sleeper any more. So a sleep for
+// long comes after the fence, and one more look. The sleeper does not wait for that:
+// it sleeps for a moment, and has missed as little of the others as of the late thread
+// when it looks again. After the fence the cell is nobody's: its generation would come
+// again after 2^29 rounds.
+func (b *Barrier) watch(s *await.Sleeper, fences *roster.Fences, me roster.ID, g uint32) (bereft bool, bound time.Duration) {
+	bound = idle(s)
 	s.Watch(&b.members, b.members.Load())
 	for i := range b.cells {
 		cell := &b.cells[i]
-		id := ownerOf(cell.Load())
+		v := cell.Load()
+		id := ownerOf(v)
 		if id == 0 || id == me {
 			continue
 		}
@@ -148,19 +154,21 @@ func (b *Barrier) watch(ctx context.Context, s *await.Sleeper, me roster.ID, g u
 			s.WatchLife(sight)
 			continue
 		}
-		if roster.Fence(ctx, id) != nil {
-			return false // the context has ended: there will be no sleep
+		passed := fences.Passed(id)
+		if passed {
+			v = cell.Load()
+		} else {
+			bound = min(bound, stopping)
 		}
-		v := cell.Load()
 		switch {
 		case ownerOf(v) != id: // and whoever has it now is announced
 		case member(v, g):
-			return true
-		case !member(v, b.load().generation()): // as in vacate
+			return true, 0
+		case passed && !member(v, b.load().generation()): // as in vacate
 			cell.CompareAndSwap(v, 0)
 		}
 	}
-	return false
+	return false, bound
 }
 
 // sweep empties all stale cells. It reports whether there was one.

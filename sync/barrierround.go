@@ -82,6 +82,7 @@ func (b *Barrier) await(ctx context.Context, me roster.ID, g uint32) error {
 
 	s := await.New(ctx)
 	defer s.Stop()
+	var fences roster.Fences
 	for {
 		w := b.load()
 		if w.over(g) {
@@ -94,13 +95,14 @@ func (b *Barrier) await(ctx context.Context, me roster.ID, g uint32) error {
 			continue
 		}
 		s.Watch(lowHalf(&b.state), uint32(w|barrierW))
-		if b.watch(ctx, s, me, g) {
+		bereft, bound := b.watch(s, &fences, me, g)
+		if bereft {
 			s.Forget()
 			b.fail(g)
 			continue
 		}
 		probe.At(probe.Bar305)
-		s.Sleep(idle(s))
+		s.Sleep(bound)
 		s.PassOn()
 	}
 }

@@ -97,3 +97,8 @@ const longestIdle = 2 * time.Second
 func idle(s *await.Sleeper) time.Duration {
 	return min(max(s.Waited()-time.Second, longestSleep), longestIdle)
 }
+
+// stopping bounds the sleep of one who has found a dead process that still stops: it
+// has to look whether that is over, and until then nothing tells what a late thread
+// does last.
+const stopping = 5 * time.Millisecond

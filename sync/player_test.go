@@ -9,12 +9,13 @@ import (
 )
 
 // play is the body of a helper that does with a scene what it is told, one order
-// after the other and all on one goroutine, and says how each went. Three orders
+// after the other and all on one goroutine, and says how each went. Four orders
 // are the same for every scene:
 //
 //	cancel      ends the context of the order that is being carried out
 //	arm P SIG   the next passage of step P ends or stops the helper; it says ok
 //	quit        the helper ends in an orderly way
+//	half die    see halfKill
 func play[S any](act func(ctx context.Context, s *S, order string) (outcome string)) func(*proctest.Helper) error {
 	return func(h *proctest.Helper) error {
 		s, err := enter[S](h)
@@ -44,6 +45,8 @@ func play[S any](act func(ctx context.Context, s *S, order string) (outcome stri
 				cancel()
 			case order == "quit":
 				os.Exit(0)
+			case order == "half die":
+				halfDie(h)
 			case arm(order):
 				h.Say("ok")
 			default:

@@ -104,7 +104,8 @@ bool acted[GENERATIONS];
 #define ANY(F, g) (F(0, g) || F(1, g) || F(2, g))
 #endif
 
-/* The fence: the dead owners of cells have stopped. */
+/* The dead owners of cells have passed the fence: they have stopped. Until then a sleep is
+ * brief: it may end at any moment. */
 #ifdef M_NO_FENCE
 #define FENCED true
 #else
@@ -132,12 +133,12 @@ inline dequeue(p) { queued = queued & ~BIT(p); woken = woken & ~BIT(p); steady =
 	:: else \
 	fi
 
-#define FORGET p = 0; g = 0; a = 0; s = 0; r = 0; i = 0; index = 0; seen = 0; inside = false; late = false; reset = false; mine = false; wake = false
+#define FORGET p = 0; g = 0; a = 0; s = 0; r = 0; i = 0; index = 0; seen = 0; inside = false; late = false; reset = false; mine = false; wake = false; brief = false
 
 active [N] proctype Party()
 {
 	byte p = _pid, g, a, s, r, i, index, seen;
-	bool inside, late, reset, mine, wake;
+	bool inside, late, reset, mine, wake, brief;
 {	skip;
 next:	atomic {
 		inside = false; reset = false; late = false; mine = false; a = 0; s = 0; seen = 0; g = 0; index = 0;
@@ -217,9 +218,9 @@ look:	atomic {
 		if
 #ifndef M_SLEEPER_LOOKS_NOT
 		:: ANY(BEREFT, g) -> late = true; dequeue(p); goto Q307
-		:: !ANY(BEREFT, g) && FENCED -> watched[p] = owners & ~dead & ~BIT(p)
+		:: !ANY(BEREFT, g) -> watched[p] = owners & ~dead & ~BIT(p); brief = !FENCED
 #else
-		:: FENCED -> watched[p] = owners & ~dead & ~BIT(p)
+		:: true -> watched[p] = owners & ~dead & ~BIT(p); brief = !FENCED
 #endif
 		fi
 	}
@@ -229,16 +230,18 @@ look:	atomic {
 Q305:	atomic {
 		if
 		:: gen == g && status == s && w && (steady & BIT(p)) && !(watched[p] & dead) -> queued = queued | BIT(p)
-		:: else -> watched[p] = 0; dequeue(p); goto look
+		:: else -> watched[p] = 0; brief = false; dequeue(p); goto look
 		fi
 	}
 	atomic {
 		if
 		:: (woken | cancelled) & BIT(p)
+		:: brief
 		:: timeout && bounds < BOUNDS && (OVER(g) || ANY(BEREFT, g)) -> bounds++
 		:: timeout && !(bounds < BOUNDS && (OVER(g) || ANY(BEREFT, g))) && !OVER(g) && !ANY(LOST, g) && ANY(ABSENT, g) ->
 			dequeue(p); watched[p] = 0; goto home /* its context ends at last */
 		fi;
+		brief = false;
 		dequeue(p)
 	}
 #ifndef M_NO_PASS_ON

@@ -7,7 +7,7 @@ const (
 )
 
 // noBarrierBound has sleepers at a barrier look again after an hour.
-var noBarrierBound = []edit{{barrierRound, "s.Sleep(idle(s))", "s.Sleep(1 << 42)"}}
+var noBarrierBound = []edit{{barrierCell, "bound = idle(s)", "bound = 1 << 42"}}
 
 // barrierMutants break Barrier.
 var barrierMutants = []mutant{
@@ -18,7 +18,7 @@ var barrierMutants = []mutant{
 	},
 	{
 		name:  "Barrier: sleepers do not look for the dead",
-		edits: []edit{{barrierCell, "case member(v, g):\n\t\t\treturn true", "case member(v, g):"}},
+		edits: []edit{{barrierCell, "case member(v, g):\n\t\t\treturn true, 0", "case member(v, g):"}},
 		pkg:   "sync", test: "TestBarrierNeedsNoLooks/a_party_dies", limit: hang,
 	},
 	{
@@ -49,8 +49,8 @@ var barrierMutants = []mutant{
 		// Either would do here: who finds its cell gone announces itself anew.
 		name: "Barrier: sleepers neither fence the dead nor empty their cells",
 		edits: []edit{
-			{barrierCell, "if roster.Fence(ctx, id) != nil {", "if id == me {"},
-			{barrierCell, "case !member(v, b.load().generation()): // as in vacate\n\t\t\tcell.CompareAndSwap(v, 0)\n", ""},
+			{barrierCell, "fences.Passed(id)", "true"},
+			{barrierCell, "case passed && !member(v, b.load().generation()): // as in vacate\n\t\t\tcell.CompareAndSwap(v, 0)\n", ""},
 		},
 		without: noBarrierBound,
 		pkg:     "sync", tags: "crash", test: "TestBarrierLateThread", limit: hang,
@@ -59,6 +59,17 @@ var barrierMutants = []mutant{
 		name:  "Barrier: Reset leaves a damaged state",
 		edits: []edit{{barrier, "b.change(seen, w) // else", "// else"}},
 		pkg:   "sync", test: "TestBarrierDamaged",
+	},
+	{
+		name:    "Barrier: sleepers sleep for long beside the dying",
+		edits:   []edit{{barrierCell, "bound = min(bound, stopping)", "_ = stopping"}},
+		without: noBarrierBound,
+		pkg:     "sync", tags: "crash", test: "TestBarrierLateThread", limit: hang,
+	},
+	{
+		name:  "Barrier: sleepers wait at the fence",
+		edits: []edit{{barrierCell, "fences.Passed(id)", "roster.Fence(context.Background(), id) == nil"}},
+		pkg:   "sync", test: "TestBarrierDoesNotWaitForTheDeadToStop", limit: hang,
 	},
 	{
 		name:  "Barrier: registered members do not count",
