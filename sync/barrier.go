@@ -68,7 +68,7 @@ var ErrBroken = errors.New("psync: the barrier is broken")
 //	        306  the last runs the action;  CAS acting -> the next generation, filling; 308
 //	Break   307  CAS w's generation, not broken -> broken, nobody inside
 //	        308  there was W: wake all
-//	Reset        307, if it is not broken;  fence the dead, empty their cells
+//	Reset        307, if it is not broken;  fence the dead, then empty their cells, whatever is in them
 //	        309  cut = state;  CAS broken -> the next generation, filling
 //
 // Invariant: a process marks its cell with the generation before it is counted in

@@ -324,3 +324,35 @@ func TestBarrierDoesNotWaitForTheDeadToStop(t *testing.T) {
 		})
 	}
 }
+
+// A late thread of a dead process registers it while Reset waits for that process to
+// stop. Reset forgets that as well, whatever the process was to the barrier before.
+func TestBarrierResetForgetsLateRegistration(t *testing.T) {
+	for name, begin := range map[string]func(t *testing.T, y *yard, late *proctest.Proc){
+		"of a former party": func(t *testing.T, y *yard, late *proctest.Proc) {
+			late.Tell(t, "wait")
+			_, err := y.Barrier.Wait(t.Context())
+			require.NoError(t, err)
+			late.Line(t)
+		},
+		"of a former member": func(t *testing.T, y *yard, late *proctest.Proc) {
+			ask(t, late, "register", "0")
+			do(t, late, "unregister")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			y, file := fenced(t, 2)
+			procs := parties(t, file, 2)
+			late := procs[1]
+			begin(t, y, late)
+			halfKill(t, late)
+			procs[0].Tell(t, "reset")
+			awaitAtFence(t, procs[0], late)
+			ask(t, late, "register", "0")
+			late.Kill(t)
+			procs[0].Expect(t, "ok")
+			require.False(t, y.Barrier.Broken())
+		})
+	}
+}

@@ -192,16 +192,22 @@ func (b *Barrier) vacate(cell *atomic.Uint64, v uint64) bool {
 
 // bury empties the cells of the dead while the state is w, broken. Of a later
 // generation nobody may be forgotten, so the state is looked at after the cell.
+//
+// What is in a cell counts only after the fence: until then a late thread can
+// register its process, be it in a cell that said nothing. One that claims a cell
+// after bury has passed it is not forgotten: it breaks the barrier once more.
 func (b *Barrier) bury(w barrierState) {
 	for i := range b.cells {
-		v := b.cells[i].Load()
-		if countOf(v) == 0 || roster.Look(ownerOf(v)).Alive {
-			continue
+		cell := &b.cells[i]
+		for id := ownerOf(cell.Load()); id != 0 && !roster.Look(id).Alive; id = ownerOf(cell.Load()) {
+			_ = roster.Fence(context.Background(), id) // that context never ends
+			v := cell.Load()
+			if b.load() != w {
+				return
+			}
+			if ownerOf(v) == id {
+				cell.CompareAndSwap(v, 0)
+			}
 		}
-		_ = roster.Fence(context.Background(), ownerOf(v)) // that context never ends
-		if b.load() != w {
-			return
-		}
-		b.cells[i].CompareAndSwap(v, 0)
 	}
 }

@@ -64,6 +64,23 @@ func stick() {
 	}
 }
 
+// awaitAtFence returns when a process looks at the threads of one that is half dead.
+func awaitAtFence(t *testing.T, p, dying *proctest.Proc) {
+	t.Helper()
+	threads := fmt.Sprintf("/proc/%d/task", dying.Pid())
+	for {
+		paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.Pid()))
+		require.NoError(t, err)
+		for _, path := range paths {
+			// What cannot be read has just been closed.
+			if file, _ := os.Readlink(path); file == threads {
+				return
+			}
+		}
+		runtime.Gosched()
+	}
+}
+
 // uninterruptible reports whether a thread of the process is in state D.
 func uninterruptible(t *testing.T, pid int) bool {
 	t.Helper()

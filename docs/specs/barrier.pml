@@ -13,6 +13,7 @@
  *   REGISTERED  all are members, wherever they are
  *   KNOWN    all have cells from earlier rounds
  *   RESETS   calls of Reset in all, each instead of a Wait
+ *   REGISTERS  calls of Register in all, each before a Wait or a Reset
  *
  * M_... are mutants: each breaks one piece.
  */
@@ -36,6 +37,9 @@
 #endif
 #ifndef RESETS
 #define RESETS 0
+#endif
+#ifndef REGISTERS
+#define REGISTERS 0
 #endif
 #ifndef CRASHES
 #define CRASHES 0
@@ -75,7 +79,7 @@ byte steady, queued, woken, watched[N];
 
 /* dead is the liveness words; owed: the kernel has marked L but not yet woken. */
 byte doomed, dead, owed, gone, cancelled, finished;
-byte crashes, cancels, resets, bounds;
+byte crashes, cancels, resets, registers, bounds;
 
 #define GENERATIONS (N * ROUNDS + RESETS + 1)
 
@@ -112,6 +116,13 @@ bool acted[GENERATIONS];
 #define FENCED (!(dead & owners & ~gone & ~BIT(p)))
 #endif
 
+/* What Reset goes by: the cell after the fence, or as it was before. */
+#ifdef M_BURIES_WHAT_IT_SAW
+#define AS_SEEN ((registered & BIT(i)) == seen)
+#else
+#define AS_SEEN true
+#endif
+
 /* Who will not come to generation g, without anybody knowing. */
 #define ABSENT(q, g) ((((finished | dead) & BIT(q)) && !(registered & BIT(q)) || (finished & BIT(q))) && entered[q] != g + 1)
 /* A true reason to break generation g. */
@@ -133,11 +144,11 @@ inline dequeue(p) { queued = queued & ~BIT(p); woken = woken & ~BIT(p); steady =
 	:: else \
 	fi
 
-#define FORGET p = 0; g = 0; a = 0; s = 0; r = 0; i = 0; index = 0; seen = 0; inside = false; late = false; reset = false; mine = false; wake = false; brief = false
+#define FORGET p = 0; buried = 0; g = 0; a = 0; s = 0; r = 0; i = 0; index = 0; seen = 0; inside = false; late = false; reset = false; mine = false; wake = false; brief = false
 
 active [N] proctype Party()
 {
-	byte p = _pid, g, a, s, r, i, index, seen;
+	byte p = _pid, g, a, s, r, i, index, seen, buried;
 	bool inside, late, reset, mine, wake, brief;
 {	skip;
 next:	atomic {
@@ -146,6 +157,7 @@ next:	atomic {
 		:: r == ROUNDS -> goto home
 		:: r < ROUNDS -> r++
 		:: r < ROUNDS && resets < RESETS -> r++; resets++; reset = true; g = gen; goto Q307
+		:: registers < REGISTERS -> registers++; goto register
 		fi
 	}
 Q301:	atomic {
@@ -342,24 +354,58 @@ broke:	atomic {
 bury:	i = 0;
 	do
 	:: i < N ->
-		atomic { if :: dead & BIT(i) -> GONE(i) :: else fi };
+		atomic {
+			if
+			:: dead & owners & BIT(i) -> buried = buried | BIT(i); seen = registered & BIT(i)
+			:: else -> i++; goto buries
+			fi;
+#ifdef M_BURIES_MEMBERS
+			if :: !seen && !entered[i] -> i++; goto buries :: else fi
+#endif
+		}
+		GONE(i);
 		atomic {
 			if
 #ifdef M_BURIES_ANY
-			:: (dead & BIT(i)) -> registered = registered & ~BIT(i); entered[i] = 0
+			:: true -> registered = registered & ~BIT(i); entered[i] = 0
 #else
-			:: (dead & BIT(i)) && GONE(i) && gen == g && status == BROKEN -> registered = registered & ~BIT(i); entered[i] = 0
+			:: gen == g && status == BROKEN && AS_SEEN -> registered = registered & ~BIT(i); entered[i] = 0
+			:: !(gen == g && status == BROKEN && AS_SEEN)
 #endif
-			:: else
 			fi;
 			i++
 		}
+buries:		seen = 0
 	:: else -> i = 0; break
 	od;
 Q309:	atomic { if :: gen == g && status == BROKEN -> cut = g + 1 :: else fi };
-	atomic { if :: gen == g && status == BROKEN -> gen++; status = FILLING :: else fi; goto next };
+	atomic {
+		if
+		:: gen == g && status == BROKEN -> assert(!(registered & buried)); gen++; status = FILLING
+		:: else
+		fi;
+		buried = 0;
+		goto next
+	};
 
-home:	atomic { finished = finished | BIT(p); registered = registered & ~BIT(p); FORGET }
+	/* Register. */
+register:
+	if
+	:: owners & BIT(p)
+	:: else -> owners = owners | BIT(p);
+		steady = 0;
+		atomic { wakeAll() }
+	fi;
+	atomic { registered = registered | BIT(p); goto next };
+
+home:	atomic {
+		finished = finished | BIT(p);
+		if
+		:: dead & BIT(p) /* a late thread could: then who saw the registration breaks for a reason that is gone */
+		:: else -> registered = registered & ~BIT(p)
+		fi;
+		FORGET
+	}
 } unless {
 	atomic { GONE(p); FORGET }
 } }

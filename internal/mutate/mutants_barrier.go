@@ -72,6 +72,16 @@ var barrierMutants = []mutant{
 		pkg:   "sync", test: "TestBarrierDoesNotWaitForTheDeadToStop", limit: hang,
 	},
 	{
+		name:  "Barrier: Reset goes by what a cell said before the fence",
+		edits: []edit{{barrierCell, "id != 0 && !roster.Look(id).Alive; id = ownerOf(cell.Load()) {", "id != 0 && !roster.Look(id).Alive; id = 0 {\n\t\t\tv := cell.Load()"}, {barrierCell, "// that context never ends\n\t\t\tv := cell.Load()\n", "\n"}},
+		pkg:   "sync", test: "TestBarrierResetForgetsLateRegistration",
+	},
+	{
+		name:  "Barrier: Reset passes over cells that say nothing",
+		edits: []edit{{barrierCell, "for id := ownerOf(cell.Load()); id != 0 &&", "for id := ownerOf(cell.Load()); countOf(cell.Load()) != 0 &&"}},
+		pkg:   "sync", test: "TestBarrierResetForgetsLateRegistration", limit: hang,
+	},
+	{
 		name:  "Barrier: registered members do not count",
 		edits: []edit{{barrierCell, "return v&cellRegistered != 0 || ", "return "}},
 		pkg:   "sync", test: "TestBarrierMemberKilled", limit: hang,
