@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"context"
 	"sync/atomic"
 
 	"github.com/go-multiproc/multiproc/internal/futex"
@@ -72,27 +71,31 @@ func (b *BoundedSemaphore) held() (n uint32) {
 }
 
 // survey is step 248: it takes away what dead processes have left, and names
-// those of the living that have claimed or hold anything. It returns how much
-// these have in all, and whether there was anything to take away. The error is
-// ctx's, which ended while a dead process still stopped.
-func (b *BoundedSemaphore) survey(ctx context.Context, alive func(roster.Sight)) (sum uint32, voided bool, err error) {
+// those of the living that have claimed or hold anything. It returns how much is
+// left in all, and whether there was anything to take away.
+//
+// A dead process that has not passed the fence keeps what it has: dying says that
+// there is one. A late thread of it can give back as well, and wake nobody.
+func (b *BoundedSemaphore) survey(fences *roster.Fences, alive func(roster.Sight)) (sum uint32, voided, dying bool) {
 	cells := b.used()
 	for i := range cells {
 		w := cells[i].Load()
 		if countOf(w) == 0 {
 			continue
 		}
-		if sight := roster.Look(ownerOf(w)); sight.Alive {
+		sight := roster.Look(ownerOf(w))
+		if !sight.Alive {
+			probe.At(probe.Bound248)
+			if fences.Passed(ownerOf(w)) {
+				cells[i].CompareAndSwap(w, 0)
+				voided = true
+				continue
+			}
+			dying = true
+		} else {
 			alive(sight)
-			sum += claimedOf(w) + heldOf(w)
-			continue
 		}
-		probe.At(probe.Bound248)
-		if err := roster.Fence(ctx, ownerOf(w)); err != nil {
-			return sum, voided, err
-		}
-		cells[i].CompareAndSwap(w, 0)
-		voided = true
+		sum += claimedOf(w) + heldOf(w)
 	}
-	return sum, voided, nil
+	return sum, voided, dying
 }

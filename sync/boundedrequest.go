@@ -95,6 +95,7 @@ func (r request) inLine(ctx context.Context) error {
 	defer r.leave()
 	s := await.New(ctx)
 	defer s.Stop()
+	var fences roster.Fences
 
 	probe.At(probe.Bound247)
 	r.b.line.Store(lineClosed)
@@ -103,10 +104,8 @@ func (r request) inLine(ctx context.Context) error {
 		if r.look(true) {
 			return nil
 		}
-		sum, voided, err := r.b.survey(ctx, func(sight roster.Sight) { s.WatchLife(sight) })
-		if err == nil {
-			err = ctx.Err()
-		}
+		sum, voided, dying := r.b.survey(&fences, func(sight roster.Sight) { s.WatchLife(sight) })
+		err := ctx.Err()
 		switch free := sum+r.n <= r.b.limit.Load() && r.b.own(r.me) != nil; {
 		case voided, free && err == nil:
 			s.Forget()
@@ -120,9 +119,13 @@ func (r request) inLine(ctx context.Context) error {
 			s.Forget()
 			continue
 		}
+		bound := longestSleep
+		if dying {
+			bound = stopping
+		}
 		probe.At(probe.Bound249)
 		s.Watch(&r.b.seq, seq)
-		s.Sleep(longestSleep)
+		s.Sleep(bound)
 		s.PassOn()
 	}
 }
@@ -140,11 +143,12 @@ func (r request) try() bool {
 	defer r.leave()
 	probe.At(probe.Bound247)
 	r.b.line.Store(lineClosed)
+	var fences roster.Fences
 	for !r.look(true) {
 		settled := !r.b.claimed()
-		_, voided, err := r.b.survey(ended, func(roster.Sight) {})
+		_, voided, dying := r.b.survey(&fences, func(roster.Sight) {})
 		no := r.b.held()+r.n > r.b.limit.Load() || r.b.own(r.me) == nil
-		if settled && !voided && err == nil && no || !p.more() {
+		if settled && !voided && !dying && no || !p.more() {
 			return false
 		}
 	}

@@ -60,10 +60,10 @@ type BoundedSemaphore struct {
 //	         245  else CAS own cell: claimed - n;  line == 2, and I am not the first: seq++, wake one
 //	         246  Lock(turn); a dead owner is fine: there is nothing to repair
 //	         247  line = 1, a look; line = 2; then again and again: s = seq, a look
-//	         248  each cell of a dead process: fence, CAS -> 0;  there was one, or the
-//	              others leave n: 247
+//	         248  each cell of a dead process that has passed the fence: CAS -> 0;  there
+//	              was one, or the others leave n: 247
 //	         249  sleep while seq == s, L of all with a count in 248 as seen, not cancelled;
-//	              at most 100 ms; 247
+//	              at most 100 ms, or 5 ms if a dead one has not passed the fence; 247
 //	         250  line = 0, unless somebody waits for turn
 //	         251  Unlock(turn)
 //	Release  252  CAS own cell: held - n;  fewer: ErrTooMany

@@ -301,3 +301,35 @@ func TestRWMutexBadMemory(t *testing.T) {
 	do(t, p[0], "mark", "unlock")
 	s.unlocked(t)
 }
+
+// A reader is killed, and a thread of it takes long to stop. Who waits for one of
+// the 120 cells, with the word held, has the next that another leaves.
+func TestRWMutexCellBeforeTheDeadStop(t *testing.T) {
+	s, _, readers := rwStage(t, 2)
+	dying, next := readers[0], readers[1]
+	do(t, dying, "rlock")
+	s.RW.RLock()
+	w := rwWordsOf(&s.RW)
+	cells := w.counting()
+	require.Len(t, cells, 2)
+	ours, its := cells[0].Load(), cells[1]
+	if halfKill(t, dying); !roster.Look(roster.ID(ours & roster.Mask)).Alive {
+		ours, its = cells[1].Load(), cells[0]
+	}
+	before := its.Load()
+	for line := range w.lines {
+		for row := range w.lines[line] {
+			if cell := &w.lines[line][row]; cell.Load()>>32 == 0 {
+				cell.Store(ours)
+			}
+		}
+	}
+	next.Tell(t, "rlock")
+	awaitAtFence(t, next, dying)
+	last := &w.lines[len(w.lines)-1][len(w.lines[0])-1]
+	last.Store(0)
+	futex.Wake(countHalf(last), futex.All)
+	next.Expect(t, "ok")
+	require.Equal(t, before, its.Load(), "the dead one may still read")
+	dying.Kill(t)
+}

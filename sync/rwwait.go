@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/probe"
@@ -184,6 +185,7 @@ func (rw *RWMutex) tryCount(me roster.ID) bool {
 func (rw *RWMutex) countWithWord(ctx context.Context, me roster.ID) error {
 	s := await.New(ctx)
 	defer s.Stop()
+	var fences roster.Fences
 	for {
 		if cell := rw.claim(me); cell != nil {
 			if rw.count(me, cell, probe.RW218) {
@@ -191,39 +193,51 @@ func (rw *RWMutex) countWithWord(ctx context.Context, me roster.ID) error {
 			}
 			continue
 		}
-		free, err := rw.watchAll(ctx, s)
-		if err == nil && !free {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
+		free, bound := rw.watchAll(s, &fences)
 		if free {
 			s.Forget()
 			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		probe.At(probe.RW206)
-		s.Sleep(longestSleep)
+		s.Sleep(bound)
 		s.PassOn()
 	}
 }
 
 // watchAll has the sleeper watch all cells, and of their owners as many as it
-// can: the death of another is noticed after the bound of the sleep. It reports
-// whether a cell is free.
-func (rw *RWMutex) watchAll(ctx context.Context, s *await.Sleeper) (free bool, err error) {
+// can: the death of another is noticed after the bound of the sleep, which it
+// returns. It reports whether a cell is free.
+//
+// The cell of a dead process is free after the fence. Nobody has to wait at it while
+// the word is held, for any other cell does as well; and what a late thread leaves
+// without waking anybody is seen after the bound.
+func (rw *RWMutex) watchAll(s *await.Sleeper, fences *roster.Fences) (free bool, bound time.Duration) {
 	var readers []roster.Sight
+	bound = longestSleep
 	for i := range cells {
 		cell := rw.cell(i)
-		w, reader, err := rw.look(ctx, cell)
-		if err != nil || countOf(w) == 0 {
-			return true, err
+		w := cell.Load()
+		if countOf(w) == 0 {
+			return true, 0
 		}
 		s.Watch(highHalf(cell), countOf(w))
-		readers = append(readers, reader)
+		if reader := roster.Look(ownerOf(w)); reader.Alive {
+			readers = append(readers, reader)
+			continue
+		}
+		probe.At(probe.RW205)
+		if fences.Passed(ownerOf(w)) {
+			probe.At(probe.RW204)
+			cell.CompareAndSwap(w, 0)
+			return true, 0
+		}
+		bound = stopping
 	}
 	for _, reader := range readers {
 		s.WatchLife(reader)
 	}
-	return false, nil
+	return false, bound
 }

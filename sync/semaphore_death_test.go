@@ -116,3 +116,22 @@ func TestSemaphoreHolderStopped(t *testing.T) {
 		require.NoError(t, s.Acquire(t.Context(), 1))
 	})
 }
+
+// A holder is killed, and a thread of it takes long to stop. Its permit does not
+// come back before, but who waits for one has the next that another gives back.
+func TestBoundedSemaphoreDoesNotWaitForTheDeadToStop(t *testing.T) {
+	proctest.NoLeaks(t)
+	c, file := stage[counter](t)
+	require.NoError(t, c.Bound.Init(2))
+	holder, waiter := guest.Start(t, []*os.File{file}), guest.Start(t, []*os.File{file})
+	see(t, holder, "acquire", "bounded", 1, "ok")
+	require.True(t, c.Bound.TryAcquire(1))
+	halfKill(t, holder)
+	tell(t, waiter, "acquire", "bounded", 1)
+	awaitAtFence(t, waiter, holder)
+	require.NoError(t, c.Bound.Release(1))
+	waiter.Expect(t, "ok")
+	require.False(t, c.Bound.TryAcquire(1), "the dead one may still use its own")
+	holder.Kill(t)
+	require.NoError(t, c.Bound.Acquire(t.Context(), 1))
+}

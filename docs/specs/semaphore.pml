@@ -127,10 +127,10 @@ byte trying, excused;
 active [PROCS] proctype Process()
 {
 	byte round, i, sum;
-	bool first, sleeps, found, claims;
+	bool first, sleeps, found, claims, brief;
 {	skip;
 again:	atomic {
-		first = false; sleeps = false; found = false; claims = false; i = 0; sum = 0;
+		first = false; sleeps = false; found = false; claims = false; brief = false; i = 0; sum = 0;
 		trying = trying & ~SELF; excused = excused & ~SELF;
 		if
 		:: round == ROUNDS -> goto done
@@ -240,7 +240,9 @@ Q246:	atomic {
 Q247:	line = 1;
 look:	atomic { raised = false; first = true; goto Q242 };
 
-survey:	atomic { watched = 0; woken = false; found = false; i = 0; sum = 0 };
+	/* Who is dead and has not stopped keeps what it has: the sleep after that is brief, and may
+	 * end at any moment. */
+survey:	atomic { watched = 0; woken = false; found = false; brief = false; i = 0; sum = 0 };
 Q248:	do
 	:: atomic { i < PROCS && claimed[i] + held[i] == 0 -> i++ }
 	:: atomic { i < PROCS && claimed[i] + held[i] != 0 && !(dead & BIT(i)) ->
@@ -255,6 +257,13 @@ Q248:	do
 		claimed[i] = 0; held[i] = 0; voided = voided | BIT(i); found = true;
 #endif
 		i++ }
+#ifndef M_NO_FENCE
+	:: atomic { i < PROCS && claimed[i] + held[i] != 0 && dead & BIT(i) && !STOPPED(i) ->
+#ifndef M_SLEEPS_BESIDE_THE_DYING
+		brief = true;
+#endif
+		sum = sum + claimed[i] + held[i]; i++ }
+#endif
 	:: atomic { i == PROCS -> i = 0; break }
 	od;
 	atomic {
@@ -302,6 +311,7 @@ Q249:	atomic {
 	atomic {
 		if
 		:: woken
+		:: brief
 		:: cancelled & SELF
 		fi;
 		woken = false; queued = false; watched = 0; goto look
@@ -325,7 +335,7 @@ verdict:
 	od;
 	atomic {
 		if
-		:: !claims && !found && sum + WANTS(_pid) > LIMIT -> sum = 0; assert(excused & SELF); goto Q250
+		:: !claims && !found && !brief && sum + WANTS(_pid) > LIMIT -> sum = 0; assert(excused & SELF); goto Q250
 		:: claims -> !(UNDER_WAY)               /* time passes, or a claimer dies */
 		:: else
 		fi;
@@ -367,7 +377,7 @@ done:	finished = finished | SELF
 } unless {
 	atomic {
 		gone & SELF;
-		round = 0; i = 0; sum = 0; first = false; sleeps = false; found = false; claims = false
+		round = 0; i = 0; sum = 0; first = false; sleeps = false; found = false; claims = false; brief = false
 	}
 } }
 

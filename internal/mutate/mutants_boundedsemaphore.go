@@ -25,8 +25,16 @@ var boundedSemaphoreMutants = []mutant{
 	},
 	{
 		name:  "BoundedSemaphore: permits come back while the dead still write",
-		edits: []edit{{boundedCells, "roster.Fence(ctx, ownerOf(w))", "error(nil)"}},
+		edits: []edit{{boundedCells, "fences.Passed(ownerOf(w))", "true"}},
 		pkg:   "sync", test: "TestPermitWaitsForLastWrite",
+	},
+	{
+		name: "BoundedSemaphore: the first waits at the fence",
+		edits: []edit{
+			{boundedCells, "import (\n", "import (\n\t\"context\"\n"},
+			{boundedCells, "fences.Passed(ownerOf(w))", "roster.Fence(context.Background(), ownerOf(w)) == nil"},
+		},
+		pkg: "sync", test: "TestBoundedSemaphoreDoesNotWaitForTheDeadToStop", limit: hang,
 	},
 	{
 		name:    "BoundedSemaphore: the first does not watch the holders",

@@ -7,7 +7,7 @@ import "time"
 var campaignMutants = []mutant{
 	{
 		name:  "kills, RWMutex: what a dead reader left is not taken away",
-		edits: []edit{{rwwait, "cell.CompareAndSwap(w, 0)\n", "\n"}},
+		edits: []edit{{rwwait, "probe.At(probe.RW204)\n\t\tcell.CompareAndSwap(w, 0)\n", "\n"}},
 		pkg:   "sync", tags: "stress", test: "TestStressRandomKills/RWMutex", limit: campaignHang,
 	},
 	{

@@ -37,8 +37,18 @@ var rwMutexMutants = []mutant{
 	},
 	{
 		name:  "RWMutex: what a dead reader left is not taken away",
-		edits: []edit{{rwwait, "cell.CompareAndSwap(w, 0)\n", "\n"}},
+		edits: []edit{{rwwait, "probe.At(probe.RW204)\n\t\tcell.CompareAndSwap(w, 0)\n", "\n"}},
 		pkg:   "sync", test: "TestRWMutexReaderKilled", limit: hang,
+	},
+	{
+		name:  "RWMutex: a reader waits at the fence for a cell",
+		edits: []edit{{rwwait, "fences.Passed(ownerOf(w))", "roster.Fence(context.Background(), ownerOf(w)) == nil"}},
+		pkg:   "sync", test: "TestRWMutexCellBeforeTheDeadStop", limit: hang,
+	},
+	{
+		name:  "RWMutex: a reader takes the cell of the dying",
+		edits: []edit{{rwwait, "fences.Passed(ownerOf(w))", "true"}},
+		pkg:   "sync", test: "TestRWMutexCellBeforeTheDeadStop", limit: hang,
 	},
 	{
 		name:  "RWMutex: a writer does not wait for readers",
