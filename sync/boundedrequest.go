@@ -100,6 +100,9 @@ func (r request) inLine(ctx context.Context) error {
 	probe.At(probe.Bound247)
 	r.b.line.Store(lineClosed)
 	for spun := false; ; {
+		if spun {
+			r.b.line.Store(lineSleeps) // each time: a late thread may have said otherwise
+		}
 		seq := r.b.seq.Load()
 		if r.look(true) {
 			return nil
@@ -115,7 +118,6 @@ func (r request) inLine(ctx context.Context) error {
 		case !spun:
 			spun = true
 			boundedBudget.Until(func() bool { return r.b.sum()+r.n <= r.b.limit.Load() })
-			r.b.line.Store(lineSleeps)
 			s.Forget()
 			continue
 		}

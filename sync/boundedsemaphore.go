@@ -58,8 +58,8 @@ type BoundedSemaphore struct {
 //	         243  line still open (the first in line does not ask), and the sum of all cells <= limit:
 //	         244     CAS own cell: n from claimed to held; got them
 //	         245  else CAS own cell: claimed - n;  line == 2, and I am not the first: seq++, wake one
-//	         246  Lock(turn); a dead owner is fine: there is nothing to repair
-//	         247  line = 1, a look; line = 2; then again and again: s = seq, a look
+//	         246  Lock(turn), without 5; a dead owner is fine: there is nothing to repair
+//	         247  line = 1, a look;  then again and again: line = 2, s = seq, a look
 //	         248  each cell of a dead process that has passed the fence: CAS -> 0;  there
 //	              was one, or the others leave n: 247
 //	         249  sleep while seq == s, L of all with a count in 248 as seen, not cancelled;

@@ -60,7 +60,7 @@ type Semaphore struct {
 // The steps, with the numbers of the probe points:
 //
 //	Acquire  231  no LINE, permits >= n: CAS permits - n                    the fast path
-//	         232  Lock(turn); a dead owner is fine: there is nothing to repair
+//	         232  Lock(turn), without 5; a dead owner is fine: there is nothing to repair
 //	         233  permits >= n: CAS permits - n; 236
 //	         234  no LINE: CAS on LINE
 //	         235  sleep while permits and LINE are as seen, giver as before that, L[giver]
@@ -81,8 +81,8 @@ type Semaphore struct {
 //
 // Why giver: a process that is killed between 238 and 239 has woken nobody. The
 // first watches it, or is woken to watch it. The sleep is bounded for the death of one
-// whose name another has replaced between its look at giver and its CAS; see
-// docs/protocol.md.
+// whose name another has replaced between its look at giver and its CAS, see
+// docs/protocol.md; and for what a late thread of a dead first does, see line.go.
 const (
 	semaphoreLine    = 1 << 31
 	semaphorePermits = MaxPermits

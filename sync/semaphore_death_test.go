@@ -135,3 +135,45 @@ func TestBoundedSemaphoreDoesNotWaitForTheDeadToStop(t *testing.T) {
 	holder.Kill(t)
 	require.NoError(t, c.Bound.Acquire(t.Context(), 1))
 }
+
+// Who is first in line is killed, and a thread of it takes long to stop, or waits for
+// permits yet. The line guards nothing, so the next one is first at once, and stays
+// that when the late thread leaves the line.
+func TestNextIsFirstBeforeTheDeadStop(t *testing.T) {
+	forSemaphores(t, 3, func(t *testing.T, _ *counter, s semaphore, kind string, file *os.File) {
+		require.True(t, s.TryAcquire(2))
+		first, next := guest.Start(t, []*os.File{file}), guest.Start(t, []*os.File{file})
+		tell(t, first, "acquire", kind, 3)
+		awaitTrueSleeper(t, first.Pid())
+		halfKill(t, first)
+		see(t, next, "acquire", kind, 1, "ok")
+		tell(t, next, "acquire", kind, 2)
+		awaitTrueSleeper(t, next.Pid())
+		first.Tell(t, "cancel")
+		first.Expect(t, context.Canceled.Error())
+		require.False(t, s.TryAcquire(1))
+		require.NoError(t, s.Release(2))
+		next.Expect(t, "ok")
+		first.Kill(t)
+	})
+}
+
+// A late thread of who was first in line says that nobody is, when the next one
+// sleeps. That one says the contrary before it sleeps again.
+func TestFirstSaysAgainThatItSleeps(t *testing.T) {
+	forSemaphores(t, 1, func(t *testing.T, c *counter, s semaphore, kind string, file *os.File) {
+		require.True(t, s.TryAcquire(1))
+		first := guest.Start(t, []*os.File{file})
+		tell(t, first, "acquire", kind, 1)
+		state, line := stateOf(&c.Sem), &boundedWordsOf(&c.Bound).line
+		const stands, sleeps = 1 << 31, 2
+		said := func() bool { return *state&stands != 0 || *line == sleeps }
+		until(t, "the first to say that it sleeps", said)
+		awaitTrueSleeper(t, first.Pid())
+		*state &^= stands
+		*line = 0
+		until(t, "the first to say so again", said)
+		require.NoError(t, s.Release(1))
+		first.Expect(t, "ok")
+	})
+}

@@ -106,11 +106,17 @@ func holds(err error) bool { return errors.Is(err, ErrOwnerDied) }
 
 // acquire takes the lock: steps 2 to 8 and 13.
 func acquire(ctx context.Context, word *atomic.Uint64) error {
+	return acquireFrom(ctx, word, roster.Fence)
+}
+
+// acquireFrom is acquire with another fence to pass before the lock is taken from a
+// dead owner.
+func acquireFrom(ctx context.Context, word *atomic.Uint64, fence func(context.Context, roster.ID) error) error {
 	me, err := roster.Join()
 	if err != nil {
 		return fmt.Errorf("psync: %w", err)
 	}
-	a := attempt{word: word, me: me}
+	a := attempt{word: word, me: me, fence: fence}
 	seen, err := a.take(ctx)
 	if seen.held || err != nil {
 		return err
@@ -164,6 +170,7 @@ func acquire(ctx context.Context, word *atomic.Uint64) error {
 type attempt struct {
 	word  *atomic.Uint64
 	me    roster.ID
+	fence func(context.Context, roster.ID) error
 	slept bool // it may have consumed a wake
 	heir  bool // it asked to have the lock kept for it
 
@@ -192,7 +199,7 @@ func (a *attempt) take(ctx context.Context) (sighting, error) {
 				return sighting{word: w, blocker: owner}, nil
 			}
 			probe.At(probe.Lock5)
-			if err := roster.Fence(ctx, id); err != nil {
+			if err := a.fence(ctx, id); err != nil {
 				return sighting{}, err
 			}
 			next := withHeir(uint64(a.me)|wordW|wordA, a.next(w))

@@ -120,7 +120,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "steal without the fence",
-		edits: []edit{{word, "roster.Fence(ctx, id)", "error(nil)"}},
+		edits: []edit{{word, "a.fence(ctx, id)", "error(nil)"}},
 		pkg:   "sync", test: "TestRecovererWaitsForLastWrite",
 	},
 	{
@@ -192,7 +192,7 @@ var lockMutants = []mutant{
 	},
 	{
 		name:  "LockContext with an ended context takes no dead owner's lock",
-		edits: []edit{{word, "a := attempt{word: word, me: me}\n", "if err := ctx.Err(); err != nil {\n\t\treturn err\n\t}\n\ta := attempt{word: word, me: me}\n"}},
+		edits: []edit{{word, "a := attempt{word: word, me: me, fence: fence}\n", "if err := ctx.Err(); err != nil {\n\t\treturn err\n\t}\n\ta := attempt{word: word, me: me, fence: fence}\n"}},
 		pkg:   "sync", test: "TestMarkStays",
 	},
 	{

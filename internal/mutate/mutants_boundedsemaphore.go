@@ -61,6 +61,11 @@ var boundedSemaphoreMutants = []mutant{
 		pkg:     "sync", test: "TestNewcomersStandInLine/bounded", limit: hang,
 	},
 	{
+		name:  "BoundedSemaphore: the first says only once that it sleeps",
+		edits: []edit{{boundedRequest, "if spun {", "if spun && r.b.line.Load() == lineClosed {"}},
+		pkg:   "sync", test: "TestFirstSaysAgainThatItSleeps/bounded", limit: hang,
+	},
+	{
 		name:  "BoundedSemaphore: newcomers overtake the line",
 		edits: []edit{{boundedRequest, "r.b.line.Load() == lineOpen && r.look(false)", "r.look(true)"}},
 		pkg:   "sync", test: "TestNewcomersStandInLine/bounded",

@@ -83,4 +83,14 @@ var semaphoreMutants = []mutant{
 		edits: []edit{{semaphore, "if err := s.possible(n); err != nil { // there was no max before Init\n\t\t\treturn err\n\t\t}", ""}},
 		pkg:   "sync", test: "TestSemaphoreWaitsForInit", limit: hang,
 	},
+	{
+		name:  "line: the next one waits at the fence",
+		edits: []edit{{"sync/line.go", "acquireFrom(ctx, turn, func(context.Context, roster.ID) error { return nil })", "acquire(ctx, turn)"}},
+		pkg:   "sync", test: "TestNextIsFirstBeforeTheDeadStop/semaphore", limit: hang,
+	},
+	{
+		name:  "line: a late thread lets go the next one's place",
+		edits: []edit{{"sync/line.go", " && ownerOf(turn.Load()) == me {", " {"}},
+		pkg:   "sync", test: "TestNextIsFirstBeforeTheDeadStop/bounded",
+	},
 }
