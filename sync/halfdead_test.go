@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	"github.com/go-multiproc/multiproc/internal/roster"
+	psync "github.com/go-multiproc/multiproc/sync"
 )
 
 // halfKill makes a player a process that is dead to all who look, and of which
@@ -94,4 +95,30 @@ func uninterruptible(t *testing.T, pid int) bool {
 		}
 	}
 	return false
+}
+
+// A process that replaces its program has died, although none of its threads was
+// killed and it lives on under its pid. Who only asks at the fence, again and again,
+// passes it at last as well.
+func TestProcessThatHasBecomeAnother(t *testing.T) {
+	t.Run("bounded", func(t *testing.T) {
+		proctest.NoLeaks(t)
+		c, file := stage[counter](t)
+		c.init(t, 1)
+		holder := guest.Start(t, []*os.File{file})
+		see(t, holder, "acquire", "bounded", 1, "ok")
+		holder.Tell(t, "exec")
+		require.NoError(t, c.Bound.Acquire(t.Context(), 1))
+		holder.Kill(t)
+	})
+	t.Run("group", func(t *testing.T) {
+		proctest.NoLeaks(t)
+		s, file := stage[groupScene](t)
+		member := groupPlayer.Start(t, []*os.File{file})
+		s.Group.Add(1)
+		do(t, member, "claim 1")
+		member.Tell(t, "exec")
+		require.ErrorIs(t, s.Group.WaitContext(t.Context()), psync.ErrMemberDied)
+		member.Kill(t)
+	})
 }

@@ -115,6 +115,14 @@ func (w *WaitGroup) Claim(n int) error {
 // still counted. Who has not yet returned from a Wait may miss what is forgotten.
 func (w *WaitGroup) Reset() { w.must(w.forget, 0) }
 
+// A dyingError is the outcome of an operation that cannot be carried out before a
+// dead process has stopped.
+type dyingError roster.ID
+
+func (e dyingError) Error() string {
+	return fmt.Sprintf("psync: the dead %v has not stopped yet", roster.ID(e))
+}
+
 // A misuseError is an operation's outcome that its caller must hear of by a panic.
 type misuseError string
 
@@ -128,22 +136,33 @@ func (w *WaitGroup) must(op func(n int) error, n int) {
 }
 
 // do carries out an operation under mu. Misuse is found before anything is changed,
-// and panics after mu was released.
+// and panics after mu was released. So is it found that a dead process must stop
+// first; the operation begins anew after that.
 func (w *WaitGroup) do(op func(n int) error, n int) error {
-	if err := w.lock(context.Background()); err != nil {
-		return err
+	for {
+		if err := w.lock(context.Background()); err != nil {
+			return err
+		}
+		err := op(n)
+		w.unlock()
+		switch outcome := err.(type) {
+		case misuseError:
+			panic(string(outcome))
+		case dyingError:
+			if err := w.settle(context.Background(), roster.ID(outcome)); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
 	}
-	err := op(n)
-	w.unlock()
-	if misuse, ok := err.(misuseError); ok {
-		panic(string(misuse))
-	}
-	return err
 }
 
 func (w *WaitGroup) add(delta int) error {
 	if delta > 0 {
-		if !w.room(delta) {
+		if room, err := w.room(delta); err != nil {
+			return err
+		} else if !room {
 			return misuseError(fmt.Sprintf("psync: Add(%d) to a WaitGroup that counts %d: more than 2^31-1", delta, w.total()))
 		}
 		w.change(nil, 0, w.state.Load()+uint64(delta))
@@ -156,7 +175,7 @@ func (w *WaitGroup) add(delta int) error {
 	}
 	mine := min(n, claimed)
 	if n-mine > unclaimedOf(state) {
-		_ = w.bury(context.Background(), nil) // so that the numbers are right, and waiters know: never fails
+		_ = w.bury(nil) // so that the numbers are right, and waiters know; those of the dying still count
 		state = w.state.Load()
 		return misuseError(fmt.Sprintf("psync: Add(%d) by process %d to a WaitGroup of which it has claimed %d, nobody %d, others %d: negative",
 			delta, os.Getpid(), claimed, unclaimedOf(state), w.total()-claimed-unclaimedOf(state)))
@@ -168,12 +187,18 @@ func (w *WaitGroup) add(delta int) error {
 	return nil
 }
 
-// room reports whether n more may be counted.
-func (w *WaitGroup) room(n int) bool {
-	if w.total()+uint64(n) > math.MaxInt32 {
-		_ = w.bury(context.Background(), nil) // never fails
+// room reports whether n more may be counted. The error is a dyingError: it may be so
+// later.
+func (w *WaitGroup) room(n int) (bool, error) {
+	if w.total()+uint64(n) <= math.MaxInt32 {
+		return true, nil
 	}
-	return w.total()+uint64(n) <= math.MaxInt32
+	dying := w.bury(nil)
+	room := w.total()+uint64(n) <= math.MaxInt32
+	if !room && dying != 0 {
+		return false, dyingError(dying)
+	}
+	return room, nil
 }
 
 func (w *WaitGroup) start(n int) error {
@@ -181,7 +206,9 @@ func (w *WaitGroup) start(n int) error {
 	if err != nil {
 		return err
 	}
-	if !w.room(n) {
+	if room, err := w.room(n); err != nil {
+		return err
+	} else if !room {
 		return misuseError(fmt.Sprintf("psync: Go of a WaitGroup that counts %d: more than 2^31-1", w.total()))
 	}
 	w.change(own, own.Load()+uint64(n)<<countShift, w.state.Load())
@@ -204,8 +231,8 @@ func (w *WaitGroup) claim(n int) error {
 }
 
 func (w *WaitGroup) forget(int) error {
-	if err := w.bury(context.Background(), nil); err != nil {
-		return err
+	if dying := w.bury(nil); dying != 0 {
+		return dyingError(dying)
 	}
 	if n := w.total(); n != 0 {
 		return misuseError(fmt.Sprintf("psync: Reset of a WaitGroup that counts %d", n))

@@ -149,3 +149,57 @@ func TestWaitGroupMemberStopped(t *testing.T) {
 	do(t, member, "done")
 	require.NoError(t, s.Group.WaitContext(t.Context()))
 }
+
+// A member is killed, and a thread of it takes long to stop. What it had claimed is
+// given back after that, but the group serves the living meanwhile.
+func TestWaitGroupServesWhileTheDeadStop(t *testing.T) {
+	proctest.NoLeaks(t)
+	s, file := stage[groupScene](t)
+	member, waiter, worker := groupPlayer.Start(t, []*os.File{file}), groupPlayer.Start(t, []*os.File{file}), groupPlayer.Start(t, []*os.File{file})
+	s.Group.Add(3)
+	do(t, member, "claim 1")
+	halfKill(t, member)
+	waiter.Tell(t, "wait")
+	awaitAtFence(t, waiter, member)
+	do(t, worker, "claim 1", "done", "add 1", "claim 2", "done", "done")
+	ask(t, worker, "look", context.Canceled.Error())
+	member.Kill(t)
+	waiter.Expect(t, psync.ErrMemberDied.Error())
+}
+
+// Reset waits until the threads of a dead member have stopped, which takes long. So
+// does who needs the place of one. Meanwhile the group serves the others.
+func TestWaitGroupServesWhileOneWaitsForTheDead(t *testing.T) {
+	for name, op := range map[string]struct {
+		before func(s *groupScene)
+
+		order, want string
+	}{
+		"to reset": {func(*groupScene) {}, "reset", "panic psync: Reset of a WaitGroup that counts 2"},
+		"to claim": {func(s *groupScene) {
+			// All other cells count something, of the worker.
+			const top, cells = 1, 5 // where they are, in words
+			words := wordsOf(&s.Group)
+			for i := cells + 1; i < len(words); i++ {
+				words[i] = 1<<32 | words[cells+1]&(1<<32-1)
+			}
+			words[top] |= 59 << 32
+		}, "claim 1", "ok"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			s, file := stage[groupScene](t)
+			member, other, worker := groupPlayer.Start(t, []*os.File{file}), groupPlayer.Start(t, []*os.File{file}), groupPlayer.Start(t, []*os.File{file})
+			s.Group.Add(4)
+			do(t, member, "claim 1")
+			do(t, worker, "claim 1")
+			op.before(s)
+			halfKill(t, member)
+			other.Tell(t, op.order)
+			awaitAtFence(t, other, member)
+			do(t, worker, "done", "add 1", "add -1")
+			member.Kill(t)
+			other.Expect(t, op.want)
+		})
+	}
+}

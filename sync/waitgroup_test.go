@@ -29,6 +29,9 @@ var groupPlayer = proctest.Register("group", play(func(ctx context.Context, s *g
 	case "done":
 		s.Group.Done()
 		return "ok"
+	case "reset":
+		s.Group.Reset()
+		return "ok"
 	case "wait":
 		return describe(s.Group.WaitContext(ctx))
 	case "look":

@@ -36,8 +36,10 @@ import (
 //	        339  state = that
 //	        340  recordCell = 0
 //	Unlock  341  Unlock(mu)
-//	Dead    342  the owner of a counting cell is dead: fence it, and change: cell 0, state lost
-//	Wait    343  state: another round: return.  Lock;  seq = seq | W; Dead; nothing counted: return
+//	Dead    342  the owner of a counting cell is dead, and has passed the fence: change: cell 0, state lost.
+//	             It has not: wait at the fence without mu, if at all
+//	Wait    343  state: another round: return.  Lock;  seq = seq | W; Dead; nothing counted: return;  Unlock
+//	             there was one that has not passed the fence: wait at it;  Lock;  Dead;  Unlock;  343
 //	        344  sleep [seq as written, L of each owner as seen], at most 100 ms
 //	        345  if an owner is dead now, wake the others who watch it; 343
 //
@@ -105,8 +107,10 @@ func (w *WaitGroup) total() uint64 {
 	return n
 }
 
-// ownCell returns this process's cell, the first one that is free if it has none.
+// ownCell returns this process's cell, the first one that is free if it has none. It
+// may be a dyingError that none is.
 func (w *WaitGroup) ownCell() (*atomic.Uint64, error) {
+	var dying roster.ID
 	for buried := false; ; {
 		if cell := claimCell(w.used(), roster.Me(), 0); cell != nil {
 			return cell, nil
@@ -114,13 +118,12 @@ func (w *WaitGroup) ownCell() (*atomic.Uint64, error) {
 		switch n := len(w.used()); {
 		case n < len(w.cells):
 			w.top.Store(uint32(n + 1))
+		case dying != 0:
+			return nil, dyingError(dying)
 		case buried:
 			return nil, fmt.Errorf("psync: Claim of a WaitGroup of which %d other processes have claimed a part: no room for one more", n)
 		default:
-			if err := w.bury(context.Background(), nil); err != nil {
-				return nil, err
-			}
-			buried = true
+			dying, buried = w.bury(nil), true
 		}
 	}
 }
@@ -188,7 +191,12 @@ func (w *WaitGroup) rouse() {
 
 // bury gives back what dead processes had claimed: step 342. A sleeper, if there
 // is one, is told to watch the living.
-func (w *WaitGroup) bury(ctx context.Context, s *await.Sleeper) error {
+//
+// Others wait for mu, and the thread of a dead process can take long to stop. So under
+// mu it only asks whether that has happened; until it has, what the process claimed
+// still counts, and its late thread can still be done with it. It returns such a
+// process, which its caller may settle, without mu; 0 if there is none.
+func (w *WaitGroup) bury(s *await.Sleeper) (dying roster.ID) {
 	for i := range w.used() {
 		cell := &w.cells[i]
 		content := cell.Load()
@@ -203,10 +211,32 @@ func (w *WaitGroup) bury(ctx context.Context, s *await.Sleeper) error {
 			continue
 		}
 		probe.At(probe.WaitGroup342)
-		if err := roster.Fence(ctx, owner); err != nil {
-			return err
+		if roster.Fence(ended, owner) != nil {
+			dying = owner
+			continue
 		}
-		w.change(cell, cellOf(owner, 0), w.state.Load()|groupLost)
+		w.giveBack(cell, owner)
+	}
+	return dying
+}
+
+// giveBack takes away what a dead process has claimed. It has stopped, so its cell
+// does not change any more.
+func (w *WaitGroup) giveBack(cell *atomic.Uint64, owner roster.ID) {
+	w.change(cell, cellOf(owner, 0), w.state.Load()|groupLost)
+}
+
+// settle is step 342 for one dead process, without mu until that has stopped.
+func (w *WaitGroup) settle(ctx context.Context, owner roster.ID) error {
+	if err := roster.Fence(ctx, owner); err != nil {
+		return err
+	}
+	if err := w.lock(ctx); err != nil {
+		return err
+	}
+	defer w.unlock()
+	if cell := ownCell(w.used(), owner, 0); cell != nil && countOf(cell.Load()) != 0 {
+		w.giveBack(cell, owner)
 	}
 	return nil
 }

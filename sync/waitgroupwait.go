@@ -6,6 +6,7 @@ import (
 	"github.com/go-multiproc/multiproc/internal/await"
 	"github.com/go-multiproc/multiproc/internal/check"
 	"github.com/go-multiproc/multiproc/internal/probe"
+	"github.com/go-multiproc/multiproc/internal/roster"
 	"github.com/go-multiproc/multiproc/internal/spin"
 )
 
@@ -31,7 +32,7 @@ func (w *WaitGroup) Wait() {
 // With a context that has already ended it looks, without waiting.
 func (w *WaitGroup) WaitContext(ctx context.Context) error {
 	probe.At(probe.WaitGroup343)
-	zero, first, err := w.look(ctx, nil)
+	zero, first, _, err := w.look(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -64,11 +65,19 @@ func (w *WaitGroup) WaitContext(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if zero, _, err := w.look(ctx, s); zero || err != nil {
-			if zero {
-				return w.outcome()
-			}
+		zero, _, dying, err := w.look(ctx, s)
+		if err != nil {
 			return err
+		}
+		if zero {
+			return w.outcome()
+		}
+		if dying != 0 { // the round cannot be over before that one has stopped, or is done yet
+			s.Forget()
+			if err := w.settle(ctx, dying); err != nil {
+				return err
+			}
+			continue
 		}
 		probe.At(probe.WaitGroup344)
 		s.Sleep(longestSleep)
@@ -78,10 +87,11 @@ func (w *WaitGroup) WaitContext(ctx context.Context) error {
 }
 
 // look gives back what the dead had, and reports whether nothing is counted any
-// more, and the round. A sleeper is announced, and told what to watch.
-func (w *WaitGroup) look(ctx context.Context, s *await.Sleeper) (zero bool, round uint64, err error) {
+// more, the round, and who is dead but has not stopped. A sleeper is announced, and
+// told what to watch.
+func (w *WaitGroup) look(ctx context.Context, s *await.Sleeper) (zero bool, round uint64, dying roster.ID, err error) {
 	if err := w.lock(ctx); err != nil {
-		return false, 0, err
+		return false, 0, 0, err
 	}
 	defer w.unlock()
 	if s != nil {
@@ -89,8 +99,8 @@ func (w *WaitGroup) look(ctx context.Context, s *await.Sleeper) (zero bool, roun
 		w.seq.Store(seq)
 		s.Watch(&w.seq, seq)
 	}
-	err = w.bury(ctx, s)
-	return err == nil && w.total() == 0, w.state.Load() / groupRound, err
+	dying = w.bury(s)
+	return w.total() == 0, w.state.Load() / groupRound, dying, nil
 }
 
 // outcome is what a wait that has come to its end returns.

@@ -68,7 +68,7 @@ var waitGroupMutants = []mutant{
 	},
 	{
 		name:  "WaitGroup: Add does not void the dead first",
-		edits: []edit{{groupAPI, "_ = w.bury(context.Background(), nil) // so that the numbers are right, and waiters know: never fails\n", "\n"}},
+		edits: []edit{{groupAPI, "_ = w.bury(nil) // so that the numbers are right, and waiters know; those of the dying still count\n", "\n"}},
 		pkg:   "sync", test: "TestWaitGroupAddVoidsDeadFirst",
 	},
 	{
@@ -80,5 +80,20 @@ var waitGroupMutants = []mutant{
 		name:  "WaitGroup: a round holds up the one before at the gate",
 		edits: []edit{{groupWait, "enterRound(ctx, &w.seq, uint32(first))", "enterGate(ctx, &w.seq)"}},
 		pkg:   "sync", test: "TestWaitGroupSlowAtTheGate", limit: hang,
+	},
+	{
+		name:  "WaitGroup: who looks for the dead waits at the fence with mu held",
+		edits: []edit{{groupChange, "roster.Fence(ended, owner) != nil", "roster.Fence(context.Background(), owner) != nil"}},
+		pkg:   "sync", test: "TestWaitGroupServesWhileTheDeadStop", limit: hang,
+	},
+	{
+		name:  "WaitGroup: Reset does not wait for the dying",
+		edits: []edit{{groupAPI, "if dying := w.bury(nil); dying != 0 {", "if dying := w.bury(nil); dying != dying {"}},
+		pkg:   "sync", test: "TestWaitGroupServesWhileOneWaitsForTheDead/to_reset", limit: hang,
+	},
+	{
+		name:  "WaitGroup: who has waited at the fence does not give back",
+		edits: []edit{{groupChange, "cell != nil && countOf(cell.Load()) != 0 {\n\t\tw.giveBack(cell, owner)", "cell != nil {"}},
+		pkg:   "sync", test: "TestProcessThatHasBecomeAnother/group", limit: hang,
 	},
 }
