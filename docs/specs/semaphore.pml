@@ -16,6 +16,8 @@
  *   LARGE    what the first process asks for (2); the others ask for 1
  *   ROUNDS   requests by each process (1)
  *   TRIES    set of processes that only try, bit by bit (0)
+ *   BOUNDS   sleeps that may last until their bound (0)
+ *   LATE     1: a dead first is followed before it has stopped. It goes on until it surveys
  *
  * M_... are mutants: each breaks one piece.
  */
@@ -40,6 +42,12 @@
 #ifndef CANCELS
 #define CANCELS 0
 #endif
+#ifndef BOUNDS
+#define BOUNDS 0
+#endif
+#ifndef LATE
+#define LATE 0
+#endif
 
 #define BIT(i)   (1 << (i))
 #define SELF     BIT(_pid)
@@ -60,6 +68,7 @@ byte doomed, dead, owed, gone, cancelled, finished, voided;
 /* The sleep of who is first: the L's on which it is queued, and whether on seq. */
 byte watched;
 bool queued, woken;
+byte bounds;
 
 /* For the assertions: what each process holds of which a thread still runs; who
  * tries; and for whom there was a moment, since it began, that excuses a no. */
@@ -68,7 +77,7 @@ byte trying, excused;
 
 #define DEAD(id) (dead & BIT((id) - 1))
 #define GONE(id) (gone & BIT((id) - 1))
-#define FREE     (turn == 0 || (DEAD(turn) && GONE(turn)))
+#define FREE     (turn == 0 || (DEAD(turn) && (LATE || GONE(turn))))
 
 #define CLAIMS(i) (claimed[i] != 0 && !(dead & BIT(i)))
 #define HOLDS(i)  ((dead & gone & BIT(i)) -> 0 : held[i])
@@ -220,7 +229,7 @@ Q245:	atomic {
 	/* In line. */
 Q246:	atomic {
 		if
-		:: FREE -> turn = ME; EXCUSES; goto Q247
+		:: FREE -> turn = ME; queued = false; woken = false; watched = 0; EXCUSES; goto Q247
 		:: !FREE && TRIES & SELF
 		:: cancelled & SELF -> goto again
 		fi
@@ -238,19 +247,31 @@ Q246:	atomic {
 		fi
 	}
 Q247:	line = 1;
-look:	atomic { raised = false; first = true; goto Q242 };
+look:	atomic {
+		if
+		:: turn == ME -> raised = false
+		:: else
+		fi;
+		if
+#ifndef M_LOOKS_BEFORE
+		:: sleeps -> line = 2; EXCUSES
+#endif
+		:: else
+		fi;
+		first = true; goto Q242
+	};
 
 	/* Who is dead and has not stopped keeps what it has: the sleep after that is brief, and may
 	 * end at any moment. */
-survey:	atomic { watched = 0; woken = false; found = false; brief = false; i = 0; sum = 0 };
+survey:	atomic { turn == ME; watched = 0; woken = false; found = false; brief = false; i = 0; sum = 0 };
 Q248:	do
-	:: atomic { i < PROCS && claimed[i] + held[i] == 0 -> i++ }
-	:: atomic { i < PROCS && claimed[i] + held[i] != 0 && !(dead & BIT(i)) ->
+	:: atomic { turn == ME && i < PROCS && claimed[i] + held[i] == 0 -> i++ }
+	:: atomic { turn == ME && i < PROCS && claimed[i] + held[i] != 0 && !(dead & BIT(i)) ->
 #ifndef M_UNWATCHED
 		watched = watched | BIT(i);
 #endif
 		sum = sum + claimed[i] + held[i]; i++ }
-	:: atomic { i < PROCS && claimed[i] + held[i] != 0 && dead & BIT(i) && STOPPED(i) ->
+	:: atomic { turn == ME && i < PROCS && claimed[i] + held[i] != 0 && dead & BIT(i) && STOPPED(i) ->
 #ifdef M_DEAD_STAY
 		sum = sum + claimed[i] + held[i];
 #else
@@ -258,15 +279,16 @@ Q248:	do
 #endif
 		i++ }
 #ifndef M_NO_FENCE
-	:: atomic { i < PROCS && claimed[i] + held[i] != 0 && dead & BIT(i) && !STOPPED(i) ->
+	:: atomic { turn == ME && i < PROCS && claimed[i] + held[i] != 0 && dead & BIT(i) && !STOPPED(i) ->
 #ifndef M_SLEEPS_BESIDE_THE_DYING
 		brief = true;
 #endif
 		sum = sum + claimed[i] + held[i]; i++ }
 #endif
-	:: atomic { i == PROCS -> i = 0; break }
+	:: atomic { turn == ME && i == PROCS -> i = 0; break }
 	od;
 	atomic {
+		turn == ME;
 		if
 		:: TRIES & SELF -> sum = 0; watched = 0; goto verdict
 		:: !(TRIES & SELF) && found -> sum = 0; watched = 0; goto look
@@ -286,7 +308,6 @@ Q248:	do
 		:: else -> goto Q249
 		fi;
 #ifndef M_LOOKS_BEFORE
-		line = 2; EXCUSES;
 		goto look
 #else
 		goto Q249
@@ -294,6 +315,7 @@ Q248:	do
 	}
 	/* futex_waitv compares and queues: the L's, then seq. */
 Q249:	atomic {
+		turn == ME;
 #ifdef M_LOOKS_BEFORE
 		line = 2; EXCUSES;
 #endif
@@ -303,6 +325,7 @@ Q249:	atomic {
 		fi
 	}
 	atomic {
+		turn == ME;
 		if
 		:: raised -> queued = false; watched = 0; goto look
 		:: else
@@ -310,9 +333,10 @@ Q249:	atomic {
 	}
 	atomic {
 		if
-		:: woken
-		:: brief
-		:: cancelled & SELF
+		:: turn == ME && woken
+		:: turn == ME && brief
+		:: turn == ME && cancelled & SELF
+		:: timeout && bounds < BOUNDS && turn == ME -> bounds++
 		fi;
 		woken = false; queued = false; watched = 0; goto look
 	}
@@ -350,8 +374,11 @@ Q250:	atomic {
 		fi
 	}
 Q251:	atomic {
-		assert(turn == ME);
-		turn = 0; first = false; cancelled = cancelled & ~SELF;
+		if
+		:: turn == ME -> turn = 0
+		:: else -> assert(LATE && dead & SELF)
+		fi;
+		first = false; cancelled = cancelled & ~SELF;
 		if
 		:: has[_pid] == 0 -> goto again
 		:: else
