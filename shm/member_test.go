@@ -1,51 +1,40 @@
 package shm
 
 import (
-	"os"
+	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	"github.com/go-multiproc/multiproc/internal/roster"
 )
 
-// emigrant is a member of a queue that becomes another program: it is dead, and
-// for a second nothing tells its threads from such as will go on.
-var emigrant = proctest.Register("queue emigrant", func(h *proctest.Helper) error {
-	if _, err := take[*Queue[int]](h); err != nil {
-		return err
-	}
-	return unix.Exec("/bin/sh", []string{"sh", "-c", "echo gone; read line"}, os.Environ())
-})
-
-// A process that comes takes an entry that is free, and waits for nobody. Nor does
-// one that only tries.
+// A process that comes takes an entry that is free, and does not wait until one of a
+// dead process may be taken. Where no other is left, a bounded wait tells.
 func TestMemberTakesFreeEntry(t *testing.T) {
 	proctest.NoLeaks(t)
-	q := testQueue[int](t, 4, nil)
-	entries := q.ring.members.entries
-	p := hand(t, emigrant, q)
-	p.Expect(t, "gone")
-	left := entries[1].owner.Load()
-	require.NotZero(t, left)
-	other := hand(t, queuePuppet, q)
-	tellPuppet(t, other, "put 1", "ok")
-	require.Equal(t, left, entries[1].owner.Load(), "it may have threads that still run")
-	require.NotZero(t, entries[2].owner.Load())
-	require.Equal(t, 1, getNow(t, q))
+	inTime(t, func() bool {
+		q := testQueue[int](t, 4, nil)
+		entries := q.ring.members.entries
+		p := startLate(t, lateStage{Queue: q}, func() roster.ID { return ownerOf(&entries[1]) })
+		left := entries[1].owner.Load()
+		other := hand(t, queuePuppet, q)
+		tellPuppet(t, other, "put 1", "ok")
+		passedOver := entries[1].owner.Load() == left && entries[2].owner.Load() != 0
+		require.Equal(t, 1, getNow(t, q))
 
-	// Where no other is left, a bounded wait tells.
-	full := fullOf(left)
-	_, _, err := full.enter()
-	require.ErrorIs(t, err, ErrFull)
-	require.ErrorContains(t, err, "have threads that did not stop")
-	p.Kill(t)
-	_, _, err = full.enter()
-	require.NoError(t, err)
-	require.Same(t, &full.entries[0], full.me)
+		full := fullOf(left)
+		_, _, err := full.enter()
+		told := errors.Is(err, ErrFull) && strings.Contains(err.Error(), "have threads that did not stop")
+		p.Kill(t)
+		_, _, err = full.enter()
+		require.NoError(t, err)
+		require.Same(t, &full.entries[0], full.me)
+		return passedOver && told
+	})
 }
 
 // fullOf returns a table in which all entries are of one process.
