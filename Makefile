@@ -61,7 +61,7 @@ stress: ## kill processes at every machine instruction (STRIDE=3: a third), and 
 	MULTIPROC_KILLS=$(KILLS) MULTIPROC_STRIDE=$(STRIDE) $(GOTEST) -count=1 -v -timeout 30m -tags stress -run '^TestStress' $(STRESS)
 
 .PHONY: mutate
-mutate: ## break the code in some two hundred ways and see the tests notice (6 minutes)
+mutate: ## break the code in hundreds of ways and see the tests notice (hours; CONTRIBUTING.md)
 	$(GO) run ./internal/mutate
 
 .PHONY: history
@@ -113,7 +113,7 @@ fuzz: ## run every fuzz target for a short time (FUZZ=20000x)
 	done
 
 .PHONY: verification
-verification: ## run all tiers of tests; writes docs/verification.md (20 minutes)
+verification: ## run all tiers of tests; writes docs/verification.md (as long as all of them take)
 	$(call need,gcc,gcc libc6-dev)
 	$(call need,spin,spin)
 	$(GO) run ./internal/verification -o docs/verification.md
