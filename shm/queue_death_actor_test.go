@@ -328,7 +328,8 @@ func (q *numberQueue) drain(t testing.TB) (numbers []int) {
 	}
 }
 
-// awaitQueueSleeper returns when a thread of the process sleeps in its queue.
+// awaitQueueSleeper returns when a thread of the process sleeps in its queue, or has
+// slept there until it looked on its own account, and been stopped at the step after.
 func awaitQueueSleeper(t testing.TB, pid int) {
 	t.Helper()
 	asleep := fmt.Sprintf("%d ", unix.SYS_FUTEX_WAITV)
@@ -340,6 +341,10 @@ func awaitQueueSleeper(t testing.TB, pid int) {
 			if text, _ := os.ReadFile(path); strings.HasPrefix(string(text), asleep) {
 				return
 			}
+		}
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if strings.Contains(string(stat), ") T ") {
+			return
 		}
 		runtime.Gosched()
 	}
