@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,7 +31,7 @@ func TestCounter(t *testing.T) {
 		pids, err = Processes(ctx, counter, workers, times)
 		return err
 	})
-	time.Sleep(300 * time.Millisecond) // enough for processes that do not ask for the lock
+	gate.AwaitSleepers(t, func() bool { return len(proc.Children()) < workers || *counter.Ptr() != 0 })
 	require.Len(t, proc.Children(), workers, "somebody has ended without the counter's lock")
 	require.Zero(t, *counter.Ptr(), "somebody has added without the counter's lock")
 	counter.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,7 +31,7 @@ func TestCount(t *testing.T) {
 	ended := gate.Hold(t, 4, func(ctx context.Context) error {
 		return Count(ctx, counts, []string{long, long, long, "zebra, and ZEBRA"})
 	})
-	time.Sleep(300 * time.Millisecond) // enough for processes that do not ask for the lock
+	gate.AwaitSleepers(t, func() bool { return len(proc.Children()) < 4 || counts.At('e'-'a') != 0 })
 	require.Len(t, proc.Children(), 4, "somebody has ended without the array's lock")
 	require.Equal(t, make([]int64, 26), counts.Copy(), "somebody has added without the array's lock")
 	counts.Unlock()

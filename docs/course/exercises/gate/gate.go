@@ -1,11 +1,14 @@
 // Package gate shows whether the processes of an exercise run at the same time: the
-// test holds them up until all of them are there.
+// test holds them up until all of them are there. It also sees whether they wait for a
+// lock.
 package gate
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -66,4 +69,38 @@ func Hold(t *testing.T, n int, run func(ctx context.Context) error) (ended <-cha
 		}
 	}
 	return end
+}
+
+// AwaitSleepers returns when each child sleeps in the kernel until it gets a lock, or
+// when astray says that one has not asked for it.
+func AwaitSleepers(t *testing.T, astray func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !astray() && !sleepers(t); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %v some process neither waits for the lock nor goes on without it", patience)
+		}
+	}
+}
+
+func sleepers(t *testing.T) bool {
+	for _, p := range proc.Children() {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.Pid()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(threads, inSharedFutex) {
+			return false
+		}
+	}
+	return true
+}
+
+// inSharedFutex reports whether a thread sleeps on memory that processes share. Go's
+// own sleeps are of one process, and say so.
+func inSharedFutex(thread string) bool {
+	const waitv, private = 449, 128 // Linux has this number for futex_waitv on all processors
+	text, _ := os.ReadFile(thread)  // one that has just ended cannot be read
+	var call, word, op uint64
+	_, _ = fmt.Sscanf(string(text), "%d 0x%x 0x%x", &call, &word, &op) // "running" is no call
+	return call == waitv || call == syscall.SYS_FUTEX && op&private == 0
 }
