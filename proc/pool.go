@@ -284,14 +284,14 @@ func (p *Pool) setUp(ctx context.Context) (err error) {
 	return nil
 }
 
-// Close waits until all calls have their results, lets the workers go, and waits
-// for their end: for ever, if a task without a time limit does not end. Terminate,
-// called by another goroutine, ends that wait. Calls that come later fail with ErrPoolClosed. After Terminate,
-// and a second time, it only waits. Its error is an [*InitError] if the pool has
-// failed for that, one that matches ErrPoolCorrupt if a worker has damaged the pool's
-// memory, that of the first Exit that has failed, and nil after Terminate. It must
-// not be called in a loop over Stream or MapUnordered, or in Progress: it would wait
-// for itself.
+// Close waits until all calls have their results, lets the workers go, and waits for
+// their end: for ever, if a task without a time limit does not end. Terminate,
+// called by another goroutine, ends that wait. Calls that come later fail with
+// ErrPoolClosed. After Terminate, and a second time, it only waits. Its error is an
+// [*InitError] if the pool has failed for that, one that matches ErrPoolCorrupt if a
+// worker has damaged the pool's memory, that of the first Exit that has failed, and
+// nil after Terminate. It must not be called in a loop over Stream or MapUnordered,
+// or in Progress: it would wait for itself.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closing = true

@@ -20,7 +20,7 @@ import (
 // segment.
 const (
 	magic      = "MPSEGMNT"
-	version    = 1
+	version    = 2
 	headerSize = 4096
 	fixedSize  = 64
 	entrySize  = 64
@@ -31,7 +31,7 @@ const (
 //
 //	off size field
 //	  0    8 magic    "MPSEGMNT"
-//	  8    4 version  1
+//	  8    4 version  2
 //	 12    4 objects  entries of the directory in use
 //	 16    8 size     of the whole segment, in bytes
 //	 24   16 id       random

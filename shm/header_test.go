@@ -99,7 +99,7 @@ func TestLayoutAsWritten(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			table := roster.TableID()
 			tt.want["header magic"] = hex.EncodeToString([]byte("MPSEGMNT"))
-			tt.want["header version"] = 1
+			tt.want["header version"] = 2
 			tt.want["entry mode"], tt.want["entry limit"] = 0, 0
 			tt.want["header roster"] = hex.EncodeToString(table[:])
 			page := firstPage(t, tt.file)

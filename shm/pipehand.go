@@ -125,9 +125,9 @@ func (e *pipeEnd) takeBack(token *os.File) {
 	}
 }
 
-// claimEnd is the receiver's part, step 76: it makes this process the one that has
-// the end, if it is on its way or its process is dead, and returns the new state. An earlier one that is
-// dead has stopped then.
+// claimEnd is the receiver's part, step 76: it makes this process the one that
+// has the end, if it is on its way or its process is dead, and returns the new
+// state. An earlier one that is dead has stopped then.
 func claimEnd(words *pipeWords, which int) (held uint64, err error) {
 	state := &words.ends[which].state
 	for {
