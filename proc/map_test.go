@@ -105,8 +105,7 @@ func TestMapKeepsGoing(t *testing.T) {
 // The end of the context, or of the pool, takes no result away that is there.
 func TestMapKeepsWhatItHas(t *testing.T) {
 	proctest.NoLeaks(t)
-	proc.WithoutSweeps() // which would deliver it in the end
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t) // which would deliver it in the end
 	for _, chunk := range []int{1, 10} {
 		x := newExchange(t)
 		p := newPool(t, &proc.PoolOptions{Workers: 1, Grace: time.Millisecond})
@@ -158,8 +157,7 @@ func TestMapKeepsWhatItHas(t *testing.T) {
 // parent sleeps while there is enough to do, and has not looked.
 func TestMapKeepsWhatItHasAtTheEndOfThePool(t *testing.T) {
 	proctest.NoLeaks(t)
-	proc.WithoutSweeps()
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t)
 	x := newExchange(t)
 	p := newPool(t, &proc.PoolOptions{Workers: 1, Grace: time.Millisecond})
 	const before = 20

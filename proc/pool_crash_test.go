@@ -216,8 +216,7 @@ func (r *troupe) begunOnce(again int) {
 // and no other one, ends with a WorkerDiedError; what it had not begun is done by
 // others.
 func TestPoolWorkerKilledAtEachStep(t *testing.T) {
-	proc.WithoutSweeps()
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t)
 	n := 0
 	for name, call := range callings {
 		for _, workers := range []int{1, 2} {
@@ -251,8 +250,7 @@ func TestPoolWorkerKilledAtEachStep(t *testing.T) {
 
 // With Retries the item in hand is begun again, and all succeed.
 func TestPoolWorkerKilledAtEachStepAndRetried(t *testing.T) {
-	proc.WithoutSweeps()
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t)
 	for name, call := range callings {
 		t.Run(name, func(t *testing.T) {
 			r := newTroupe(t, proc.PoolOptions{Workers: 2, Retries: 1})
@@ -270,8 +268,7 @@ func TestPoolWorkerKilledAtEachStepAndRetried(t *testing.T) {
 // Two workers are killed, each at each of its steps, at about the same time; or
 // one, and then the one that takes its place.
 func TestPoolSecondWorkerKilledAtEachStep(t *testing.T) {
-	proc.WithoutSweeps()
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t)
 	call, n := callings["unordered"], 0
 	for _, workers := range []int{1, 2} {
 		for _, first := range workerPoints {

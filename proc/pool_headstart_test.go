@@ -13,7 +13,7 @@ import (
 // The first worker of a pool is alone as long as it can take all that there is.
 func TestPoolHeadStart(t *testing.T) {
 	proctest.NoLeaks(t)
-	defer proc.WithHeadStart(never)()
+	proc.WithHeadStart(t, never)
 	x := newExchange(t)
 	p := newPool(t, nil)
 	for i := range 3 {

@@ -48,7 +48,7 @@ var stoppingParent = proctest.Register("parent of a pool that stops", func(h *pr
 		workers = 2
 	}
 	if probe.Point(point) == probe.Pause170 {
-		proc.WithoutSweeps()
+		proc.NoSweeps()
 	}
 	pool, err := proc.NewPool(ctx, &proc.PoolOptions{Workers: workers, Grace: 10 * time.Millisecond})
 	if err != nil {
@@ -104,8 +104,7 @@ func TestPoolChangeBeforeParentsStep(t *testing.T) {
 // The only worker stops before it sleeps, and a task comes meanwhile: it sees that
 // when it goes on.
 func TestPoolChangeBeforeWorkerSleeps(t *testing.T) {
-	proc.WithoutSweeps()
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t)
 	for _, p := range probe.Points(probe.Rest130, probe.Rest134) {
 		t.Run(p.String(), func(t *testing.T) {
 			r := newTroupe(t, proc.PoolOptions{Workers: 1})
@@ -138,8 +137,7 @@ func lull(t *testing.T, p probe.Point, sig unix.Signal) (r *troupe, pid int) {
 // The first one of two sleepers dies after it was woken for a task, or asleep: the
 // other one is woken, whoever comes in its place.
 func TestPoolSleeperKilled(t *testing.T) {
-	proc.WithoutSweeps()
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t)
 	for _, p := range []probe.Point{probe.Claim111, probe.Claim112, probe.Claim113, probe.Rest132, probe.Rest133, probe.Rest134} {
 		t.Run(p.String(), func(t *testing.T) {
 			r, _ := lull(t, p, unix.SIGKILL)

@@ -100,7 +100,7 @@ func TestLoggerAsksThePool(t *testing.T) {
 // As long as one worker is ready, the system may refuse others as often as it likes.
 func TestWorkersThatAreRefused(t *testing.T) {
 	proctest.NoLeaks(t)
-	defer proc.WithRefusals(0)()
+	proc.WithRefusals(t, 0)
 	x := newExchange(t)
 	h := newTold("worker not started")
 	p := newPool(t, &proc.PoolOptions{Logger: slog.New(h)})
@@ -135,7 +135,7 @@ func (s stuck) Write(b []byte) (int, error) {
 // Nothing but writing waits for who does not take what workers say.
 func TestStderrThatNobodyTakes(t *testing.T) {
 	proctest.NoLeaks(t)
-	defer proc.WithShortLastWords()()
+	proc.WithShortLastWords(t)
 	out := make(stuck)
 	p := newPool(t, &proc.PoolOptions{Workers: 1, Stderr: out})
 	_, err := utter.Submit(t.Context(), p, "farewell").Get(t.Context())
@@ -306,7 +306,7 @@ func TestDamagedPool(t *testing.T) {
 // The time without work begins when a call is over, even if it had none.
 func TestIdleTimeoutAfterEmptyCall(t *testing.T) {
 	proctest.NoLeaks(t)
-	defer proc.WithoutQuiet()()
+	proc.WithoutQuiet(t)
 	p := newPool(t, &proc.PoolOptions{IdleTimeout: 10 * time.Millisecond})
 	awaitChildren(t, 0)
 	for _, err := range square.Stream(t.Context(), p, func(func(int) bool) {
@@ -343,8 +343,7 @@ var outstay = proc.RegisterTask("outstay", func(ctx context.Context, _ struct{})
 // A pool that has other work keeps the time limit of what comes now, however short.
 func TestShortTimeLimitInBusyPool(t *testing.T) {
 	proctest.NoLeaks(t)
-	proc.WithoutSweeps() // which would find it in the end
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t) // which would find it in the end
 	x := newExchange(t)
 	p := newPool(t, nil)
 	limit := &proc.MapOptions{Timeout: 10 * time.Millisecond}

@@ -30,7 +30,7 @@ func oneByOne(n int, done <-chan struct{}) iter.Seq[int] {
 // more inputs to come because of that.
 func TestInputBehindWithdrawnChunks(t *testing.T) {
 	proctest.NoLeaks(t)
-	defer proc.WithoutQuiet()()
+	proc.WithoutQuiet(t)
 	x := newExchange(t)
 	entered := make(chan struct{})
 	go func() {
@@ -72,8 +72,7 @@ func TestInputBehindWithdrawnChunks(t *testing.T) {
 // A call that has stopped and has a task under way does not keep the turn of others.
 func TestTurnOfWhoHasStopped(t *testing.T) {
 	proctest.NoLeaks(t)
-	proc.WithoutSweeps() // which would publish it in the end
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t) // which would publish it in the end
 	x := newExchange(t)
 	p := newPool(t, &proc.PoolOptions{Workers: 1, Grace: never})
 	ctx, cancel := context.WithCancel(t.Context())

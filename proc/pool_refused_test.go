@@ -16,7 +16,7 @@ import (
 // new ones.
 func TestAllWorkersAreRefusedForAMoment(t *testing.T) {
 	proctest.NoLeaks(t)
-	defer proc.WithRefusals(never)() // a slow machine may take long
+	proc.WithRefusals(t, never) // a slow machine may take long
 	h := newTold("worker not started")
 	p := newPool(t, &proc.PoolOptions{Workers: 3, IdleTimeout: time.Nanosecond, Logger: slog.New(h)})
 	awaitChildren(t, 0)
@@ -38,7 +38,7 @@ func TestAllWorkersAreRefusedForAMoment(t *testing.T) {
 // If it lasts, the pool has ended.
 func TestAllWorkersAreRefused(t *testing.T) {
 	proctest.NoLeaks(t)
-	defer proc.WithRefusals(20 * time.Millisecond)()
+	proc.WithRefusals(t, 20*time.Millisecond)
 	p, err := proc.NewPool(t.Context(), &proc.PoolOptions{Workers: 3, IdleTimeout: time.Nanosecond})
 	require.NoError(t, err)
 	awaitChildren(t, 0)

@@ -1,48 +1,42 @@
 package proc
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
-// WithoutSweeps takes away the net under lost wakes: only a worker that was stopped
-// needs it, none that has died.
-func WithoutSweeps() { sweepPeriod = time.Hour }
+// NoSweeps takes away the net under lost wakes, for good: only a worker that was
+// stopped needs it, none that has died.
+func NoSweeps() { sweepPeriod = time.Hour }
 
-// WithSweeps puts it back.
-func WithSweeps() { sweepPeriod = 100 * time.Millisecond }
+// WithoutSweeps does that until the end of the test.
+func WithoutSweeps(t testing.TB) { set(t, &sweepPeriod, time.Hour) }
 
 // WithShortLastWords has the end of a worker wait a shorter time for what it has
-// written. What it returns ends that.
-func WithShortLastWords() (end func()) {
-	before := lastWordsWait
-	lastWordsWait = 200 * time.Millisecond
-	return func() { lastWordsWait = before }
-}
+// written.
+func WithShortLastWords(t testing.TB) { set(t, &lastWordsWait, 200*time.Millisecond) }
 
-// WithHeadStart leaves the first worker of a new pool alone for another time. What it
-// returns ends that.
-func WithHeadStart(d time.Duration) (end func()) {
-	before := headStart
-	headStart = d
-	return func() { headStart = before }
-}
+// WithHeadStart leaves the first worker of a new pool alone for another time.
+func WithHeadStart(t testing.TB, d time.Duration) { set(t, &headStart, d) }
 
 // WithRefusals has pools without workers bear for another time that the system refuses
-// them. What it returns ends that.
-func WithRefusals(d time.Duration) (end func()) {
-	before := mostRefused
-	mostRefused = d
-	return func() { mostRefused = before }
+// them.
+func WithRefusals(t testing.TB, d time.Duration) { set(t, &mostRefused, d) }
+
+// WithoutQuiet has a pool without work sleep without bound at once.
+func WithoutQuiet(t testing.TB) { set(t, &quietPeriod, 0) }
+
+// set puts another value in the place of one that the goroutines of pools read. It is
+// put back when the pools that the test begins from here on have ended; a defer would
+// do so beside them.
+func set(t testing.TB, p *time.Duration, d time.Duration) {
+	before := *p
+	*p = d
+	t.Cleanup(func() { *p = before })
 }
 
 // Asleep returns how many workers sleep.
 func (p *Pool) Asleep() int { return p.board.Asleep() }
-
-// WithoutQuiet has a pool without work sleep without bound at once. What it returns
-// ends that.
-func WithoutQuiet() (end func()) {
-	before := quietPeriod
-	quietPeriod = 0
-	return func() { quietPeriod = before }
-}
 
 // Overdue does what follows when InitTimeout has passed since the start of each
 // worker.

@@ -151,8 +151,7 @@ func TestTimeoutOfOneCall(t *testing.T) {
 // though none is collected before the chunk is done.
 func TestTimeoutsInOneChunk(t *testing.T) {
 	proctest.NoLeaks(t)
-	proc.WithoutSweeps()
-	defer proc.WithSweeps()
+	proc.WithoutSweeps(t)
 	p := newPool(t, &proc.PoolOptions{Workers: 1, Grace: 50 * time.Millisecond})
 	in := slices.Repeat([]fate{{Kind: "stalls"}}, 3)
 	_, err := suffer.Map(t.Context(), p, in, &proc.MapOptions{Chunk: 3, KeepGoing: true, Timeout: 5 * time.Millisecond})
@@ -275,7 +274,7 @@ func TestTerminateWhileArgumentsAreFetched(t *testing.T) {
 		go func() { _, _ = digest.Map(t.Context(), p, in, nil) }()
 		require.NoError(t, p.Terminate())
 	}
-	defer proc.WithHeadStart(0)()
+	proc.WithHeadStart(t, 0)
 	for range 10 { // while it has only just begun
 		p := newPool(t, &proc.PoolOptions{Workers: 3, Grace: never, Init: readInit.With(in)})
 		require.NoError(t, p.Terminate())
