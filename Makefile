@@ -61,7 +61,7 @@ stress: ## kill processes at every machine instruction (STRIDE=3: a third), and 
 	MULTIPROC_KILLS=$(KILLS) MULTIPROC_STRIDE=$(STRIDE) $(GOTEST) -count=1 -v -timeout 30m -tags stress -run '^TestStress' $(STRESS)
 
 .PHONY: mutate
-mutate: ## break the code in hundreds of ways and see the tests notice (hours; CONTRIBUTING.md)
+mutate: ## break the code in hundreds of ways and see the tests notice (an hour; CONTRIBUTING.md)
 	$(GO) run ./internal/mutate
 
 .PHONY: history
@@ -113,10 +113,10 @@ fuzz: ## run every fuzz target for a short time (FUZZ=20000x)
 	done
 
 .PHONY: verification
-verification: ## run all tiers of tests; writes docs/verification.md (as long as all of them take)
+verification: ## run all tiers of tests, or TIERS="crash fuzz"; writes docs/verification.md (as long as they take)
 	$(call need,gcc,gcc libc6-dev)
 	$(call need,spin,spin)
-	$(GO) run ./internal/verification -o docs/verification.md
+	$(GO) run ./internal/verification -o docs $(TIERS)
 
 .PHONY: docs
 docs: ## write the generated documents anew

@@ -9,19 +9,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A bench builds and runs tests of broken packages.
+// A bench builds and runs tests of broken packages, several at a time.
 type bench struct {
-	dir     string             // for overlays and test programs
-	sound   map[string]outcome // tests that were run without the mutant
-	built   int
+	dir     string   // for overlays and test programs
+	sound   sync.Map // tests without the mutant, each run once: functions that return an outcome
+	built   atomic.Int64
 	verbose bool
 }
 
@@ -32,37 +35,34 @@ type verdict struct {
 }
 
 // judge tries one mutant. Its test must pass first without it.
-func (b *bench) judge(ctx context.Context, m mutant) (verdict, error) {
-	key := fmt.Sprint(m.pkg, m.tags, m.test, m.without)
-	sound, known := b.sound[key]
-	if !known {
-		var err error
-		if sound, err = b.test(ctx, m, m.without); err != nil {
-			return verdict{}, err
-		}
-		b.sound[key] = sound
-	}
+func (b *bench) judge(ctx context.Context, m mutant) verdict {
+	run, _ := b.sound.LoadOrStore(fmt.Sprint(m.pkg, m.tags, m.test, m.without), sync.OnceValues(func() (outcome, error) {
+		return b.test(ctx, m, m.without)
+	}))
+	sound, err := run.(func() (outcome, error))()
 	switch {
+	case err != nil:
+		return verdict{how: fmt.Sprintf("%s without it: %v", m.test, err)}
 	case sound.failed:
-		return verdict{how: fmt.Sprintf("%s %s without it as well:\n%s", m.test, sound.how, sound.output)}, nil
+		return verdict{how: fmt.Sprintf("%s %s without it as well:\n%s", m.test, sound.how, sound.output)}
 	case !sound.ran:
-		return verdict{how: fmt.Sprintf("there is no %s", m.test)}, nil
+		return verdict{how: fmt.Sprintf("there is no %s", m.test)}
 	}
-	broken, err := b.test(ctx, m, append(m.edits, m.without...))
+	broken, err := b.test(ctx, m, slices.Concat(m.edits, m.without))
 	if err != nil {
-		return verdict{}, err
+		return verdict{how: err.Error()}
 	}
 	if b.verbose {
 		fmt.Print(broken.output)
 	}
 	if !broken.failed {
-		return verdict{how: m.test + " passes"}, nil
+		return verdict{how: m.test + " passes"}
 	}
 	how := fmt.Sprintf("%s %s", m.test, broken.how)
 	if len(m.without) > 0 {
 		how += ", with the back-up gone"
 	}
-	return verdict{true, how}, nil
+	return verdict{true, how}
 }
 
 // An outcome is how a test went.
@@ -143,8 +143,7 @@ func exactly(test string) string {
 
 // build makes the test program of a package with the edits.
 func (b *bench) build(ctx context.Context, m mutant, edits []edit) (string, error) {
-	b.built++
-	prefix := filepath.Join(b.dir, strconv.Itoa(b.built))
+	prefix := filepath.Join(b.dir, strconv.FormatInt(b.built.Add(1), 10))
 	files, err := apply(edits)
 	if err != nil {
 		return "", err
