@@ -82,9 +82,10 @@ func (f *Func[A, R]) Name() string { return f.name }
 
 // Main must be the first thing that main does, and that TestMain does in a test
 // binary: before flags and arguments are looked at, as a child has none. A program
-// that starts no processes needs it not. In a program that a user started it returns at once. In a child it
-// runs the function that the child is for, and ends the process. A process that
-// claims to be a child and cannot prove it ends with status 1.
+// that starts no processes does not need it. In a program that a user started it
+// returns at once. In a child it runs the function that the child is for, and ends
+// the process. A process that claims to be a child and cannot prove it ends with
+// status 1.
 func Main() {
 	if inherit.Refused() {
 		fmt.Fprintln(os.Stderr, "proc: this process was started as a child, but its parent cannot be verified: the control socket is missing, or was made by another process")

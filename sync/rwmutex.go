@@ -23,10 +23,10 @@ import (
 // neither starves the other.
 //
 // A reader whose process dies counts no more, as soon as no thread of it runs: a
-// writer waits for that. If the process dies that has it for writing, the next one is
-// told, once it is certain that no thread of the dead process still writes. A writer then has the lock, and can repair what
-// it guards. A reader, who could not, does not have it. Who dies while waiting
-// leaves no trace.
+// writer waits for that. If the process dies that has it for writing, the next one
+// is told, once it is certain that no thread of the dead process still writes. A
+// writer then has the lock, and can repair what it guards. A reader, who could not,
+// does not have it. Who dies while waiting leaves no trace.
 //
 // Layout, version 1, 1024 bytes, the processor's byte order:
 //

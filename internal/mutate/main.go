@@ -3,9 +3,10 @@
 //
 //	go run ./internal/mutate [-run REGEXP] [-j N] [-v]
 //
-// N are tried at the same time: many mutants hang, or wait for the compiler. The tree is not touched: the broken files go to the compiler as an overlay. The
-// exit status is 1 if a mutant survives, if its text is no longer found, if it
-// does not compile, or if its test fails without it.
+// N are tried at the same time: many mutants hang, or wait for the compiler. The
+// tree is not touched: the broken files go to the compiler as an overlay. The exit
+// status is 1 if a mutant survives, if its text is no longer found, if it does not
+// compile, or if its test fails without it.
 package main
 
 import (
