@@ -23,7 +23,7 @@ var root = proc.Register("root", func(_ context.Context, n int) (r int, err erro
 
 // Roots returns the square roots of those numbers that have one, by number, and
 // the numbers whose task took its worker along, in their order. That some have none
-// is no error.
+// is no error; what else goes wrong is one.
 func Roots(ctx context.Context, pool *proc.Pool, numbers []int) (roots map[int]int, none []int, err error) {
 	return nil, nil, errors.New("not solved yet")
 }
