@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"fmt"
+	"go/ast"
 	"io"
 	"os"
 	"reflect"
@@ -12,12 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/wire"
+	"github.com/go-multiproc/multiproc/proc"
 	"github.com/go-multiproc/multiproc/shm"
 )
 
 // Chapter 3 shows what the kernel was asked to do, as it was recorded once. What does
-// not change from run to run is what it would be today: the file of the array, and the
-// bytes of the argument and of the answer. (Those of the order depend on the process id.)
+// not change from run to run is what it would be today: the file of the array, the bytes
+// of the argument and of the answer, and how many the order has.
 func TestCourseShowsTheKernel(t *testing.T) {
 	text, err := os.ReadFile("../docs/course/3-create-a-process.md")
 	require.NoError(t, err)
@@ -52,28 +54,70 @@ func TestCourseShowsTheKernel(t *testing.T) {
 	const noExec = 0x20 // from Linux 6.3
 	shows("fcntl(9, F_GET_SEALS)             = %#x ", seals|noExec)
 
-	header, argument := frame(t, job)
+	first := struct { // what proc has, but does not export
+		Func, Name string
+		Parent     proc.Info
+		Depth      int
+	}{"square", "Process-1", proc.Info{Name: proc.Current().Name, Pid: 31568}, 0}
+	var has []string
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(first)) {
+		has = append(has, f.Name)
+	}
+	require.Equal(t, fields(t, "proc", "order"), has)
+	order, err := wire.Encode(reflect.ValueOf(first))
+	require.NoError(t, err)
+	defer order.Close()
+	header, data := frame(t, frameOrder, order)
+	shows("write(11, \"%s...\"..., %d) = %[2]d\n", straced(header[:12]), len(header)+len(data))
+
+	header, argument := frame(t, frameArgument, job)
 	shows("MSG_NOSIGNAL) = %d\n", len(header))
 	shows("write(11, \"%s\", %d) = %[2]d\n", straced(argument), len(argument))
 	shows("read(3, \"%s\", %d) = %[2]d\n", straced(argument), len(argument))
 
-	header, _ = frame(t, &wire.Message{}) // no result
+	header, _ = frame(t, frameResult, &wire.Message{}) // none
 	shows("write(3, \"%s\", %d) = %[2]d\n", straced(header), len(header))
 }
 
+// Kinds of frames, as in proc.
+const (
+	frameOrder byte = 1 + iota
+	frameArgument
+	frameResult
+)
+
 // frame returns what is written for a message: a header, and the data.
-func frame(t *testing.T, m *wire.Message) (header, data []byte) {
+func frame(t *testing.T, kind byte, m *wire.Message) (header, data []byte) {
 	t.Helper()
-	const answer = 3 // the kind
 	ours, theirs, err := wire.Pair()
 	require.NoError(t, err)
-	require.NoError(t, wire.Send(ours, answer, m))
+	require.NoError(t, wire.Send(ours, kind, m))
 	require.NoError(t, ours.Close())
 	all, err := io.ReadAll(theirs)
 	require.NoError(t, err)
 	require.NoError(t, theirs.Close())
 	n := len(all) - len(m.Data)
 	return all[:n], all[n:]
+}
+
+// fields returns the names of the fields of a struct that a package declares.
+func fields(t *testing.T, pkg, name string) (names []string) {
+	t.Helper()
+	for _, f := range parsed(t, pkg) {
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok || spec.Name.Name != name {
+				return true
+			}
+			for _, field := range spec.Type.(*ast.StructType).Fields.List {
+				for _, id := range field.Names {
+					names = append(names, id.Name)
+				}
+			}
+			return false
+		})
+	}
+	return names
 }
 
 // straced writes bytes as strace does, if no digit follows one that is not printable.
