@@ -29,11 +29,13 @@ var longest = proc.Register("longest", func(_ context.Context, r Range) (most in
 	return most, nil
 })
 
-// cores divides the same numbers among more and more processes.
+// cores divides the same numbers among more and more processes: one, as many as there are
+// processors, and twice as many.
 func cores(ctx context.Context, numbers int) (*measure.Table, error) {
 	t := measure.NewTable("A computation, divided among processes", "processes", "time", "times as fast")
 	var alone time.Duration
-	for _, n := range []int{1, 2, 4} {
+	many := max(2, proc.CPUCount()) // with one processor two processes are as slow as one
+	for _, n := range []int{1, many, 2 * many} {
 		took, err := measure.Median(3, func() (time.Duration, error) {
 			return measure.Time(func() error { return divide(ctx, numbers, n) })
 		})
