@@ -28,16 +28,21 @@ func (c Cell) mean() float64 {
 }
 
 var smooth = proc.RegisterTask("smooth", func(ctx context.Context, c Cell) error {
+	meet := c.Meet.Ptr()
+	if err := meet.Register(); err != nil { // if this process dies, the others are told
+		return err
+	}
 	for range c.Rounds {
 		mean := c.mean()
-		if _, err := c.Meet.Ptr().Wait(ctx); err != nil { // all have read
+		if _, err := meet.Wait(ctx); err != nil { // all have read
 			return err
 		}
 		c.Row.Set(c.Index, mean)
-		if _, err := c.Meet.Ptr().Wait(ctx); err != nil { // all have written
+		if _, err := meet.Wait(ctx); err != nil { // all have written
 			return err
 		}
 	}
+	meet.Unregister() // it has finished, and is not missed
 	return nil
 })
 
