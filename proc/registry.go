@@ -88,7 +88,7 @@ func (f *Func[A, R]) Name() string { return f.name }
 // status 1.
 func Main() {
 	if inherit.Refused() {
-		fmt.Fprintln(os.Stderr, "proc: this process was started as a child, but its parent cannot be verified: the control socket is missing, or was made by another process")
+		fmt.Fprintln(os.Stderr, "proc: this process was started as a child, but its parent cannot be verified: the control socket is missing, or was made by another process or user, or this program file has capabilities (setcap)")
 		os.Exit(exitError)
 	}
 	mainCalled.Store(true)

@@ -3,12 +3,12 @@
 //
 // A child is started with two descriptors and one environment variable that
 // names them. They are believed only if the socket's other end was made by this
-// process's own parent; then they are closed on exec, and what else came along
-// from the parent is closed at once. Either way the variable is removed. So a
-// program which the child starts after that sees none of it. (Go initialises
-// packages that do not depend on each other in the order of their paths: one
-// that does not import this module, and starts programs while it is initialised,
-// may come first.)
+// process's own parent, with the rights that this process has; then they are closed
+// on exec, and what else came along from the parent is closed at once. Either way the
+// variable is removed. So a program which the child starts after that sees none of
+// it. (Go initialises packages that do not depend on each other in the order of their
+// paths: one that does not import this module, and starts programs while it is
+// initialised, may come first.)
 package inherit
 
 import (
@@ -46,13 +46,56 @@ func init() {
 		return
 	}
 	peer, err := unix.GetsockoptUcred(in.Control, unix.SOL_SOCKET, unix.SO_PEERCRED)
-	if err != nil || int(peer.Pid) != os.Getppid() {
+	if err != nil || int(peer.Pid) != os.Getppid() || !mayCommand(peer) {
 		return
 	}
+	followParent(int(peer.Pid))
 	unix.CloseOnExec(in.Control)
 	unix.CloseOnExec(in.Roster)
 	closeOthers()
 	inherited, refused = &in, false
+}
+
+// mayCommand reports whether who made the socket has the rights of this process, which
+// will run the function that it names. Anybody can be the parent of a program that has
+// more rights than who starts it. Of users and groups the kernel has kept which were in
+// effect when the socket was made; of capabilities, which a program can have by its
+// file, it has not, and the parent may be another program by now.
+func mayCommand(parent *unix.Ucred) bool {
+	return int(parent.Uid) == os.Geteuid() && int(parent.Gid) == os.Getegid() &&
+		!(Elevated() && os.Getuid() == os.Geteuid() && os.Getuid() != 0 && capable())
+}
+
+// capable reports whether this process has any capability.
+func capable() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var have [2]unix.CapUserData // the version says that there are two
+	return unix.Capget(&header, &have[0]) != nil || have[0].Permitted|have[1].Permitted != 0
+}
+
+// Elevated reports whether this program runs with more rights than its caller
+// (AT_SECURE): then the caller's environment is not to be believed.
+func Elevated() bool {
+	const atSecure = 23
+	auxv, err := unix.Auxv()
+	if err != nil {
+		return os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid()
+	}
+	for _, entry := range auxv {
+		if entry[0] == atSecure {
+			return entry[1] != 0
+		}
+	}
+	return false
+}
+
+// followParent asks the kernel to kill this process when its parent ends. The parent
+// did so already, but the kernel forgets it when a program begins that has more rights
+// than who starts it.
+func followParent(parent int) {
+	if unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0) == nil && os.Getppid() != parent {
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL) // it has ended before: always allowed
+	}
 }
 
 // closeOthers closes the descriptors that the parent, or who started that, did

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -103,6 +104,51 @@ func TestForged(t *testing.T) {
 			require.NoError(t, p.Wait(t))
 		})
 	}
+}
+
+// A socket that the parent has made as somebody else: this program is one that takes
+// the rights of its file's owner, and its parent may be anybody. Only root can be
+// another user for a moment.
+func TestParentOfOtherUser(t *testing.T) {
+	proctest.NoLeaks(t)
+	const stranger = 12345
+	_, theirs := pair(t)
+	if os.Geteuid() == 0 {
+		theirs = pairOf(t, stranger)
+	}
+	t.Setenv(variable, "3,4")
+	p := witness.Start(t, []*os.File{theirs, null(t)})
+	if os.Geteuid() == 0 {
+		p.Expect(t, "child false, variable false, descriptors [open open]")
+	} else {
+		p.Expect(t, "child true, variable false, descriptors [close-on-exec close-on-exec]")
+		p.Expect(t, "{Control:3 Roster:4}")
+	}
+	require.NoError(t, p.Wait(t))
+}
+
+// pairOf returns a socket of a pair that was made with another effective user.
+func pairOf(t *testing.T, uid int) *os.File {
+	t.Helper()
+	type result struct {
+		fds [2]int
+		err error
+	}
+	made := make(chan result)
+	go func() {
+		runtime.LockOSThread() // the thread ends with this goroutine
+		const keep = ^uintptr(0)
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, keep, uintptr(uid), keep); errno != 0 { // of this thread alone
+			made <- result{err: errno}
+			return
+		}
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		made <- result{fds, err}
+	}()
+	r := <-made
+	require.NoError(t, r.err)
+	file(t, r.fds[0])
+	return file(t, r.fds[1])
 }
 
 // caller connects to the address it is given, and stays.

@@ -30,7 +30,7 @@ func enter() (*table, ID, error) {
 		}
 		return t, id, nil
 	}
-	if path := os.Getenv(Variable); path != "" && !elevated() {
+	if path := os.Getenv(Variable); path != "" && !inherit.Elevated() {
 		t, id, err := claimOpened(openPath(path))
 		if err != nil {
 			return nil, 0, fmt.Errorf("roster %s (named by %s): %w", path, Variable, err)
@@ -77,22 +77,6 @@ func claimIn(t *table, err error) (*table, ID, error) {
 var inheritedFile = sync.OnceValue(func() *os.File {
 	return os.NewFile(uintptr(inherit.Get().Roster), "roster")
 })
-
-// elevated reports whether this program runs with more rights than its caller
-// (AT_SECURE): then the caller's environment is not to be believed.
-func elevated() bool {
-	const atSecure = 23
-	auxv, err := unix.Auxv()
-	if err != nil {
-		return os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid()
-	}
-	for _, entry := range auxv {
-		if entry[0] == atSecure {
-			return entry[1] != 0
-		}
-	}
-	return false
-}
 
 // openPath opens the table at path, making it if there is none.
 func openPath(path string) (*table, error) {
