@@ -14,6 +14,11 @@ import (
 // A Conn is one end of a stream socket between two processes of a machine. It
 // does what package net would, but a program that imports net is linked with
 // the C library as a rule, and starts more slowly for that.
+//
+// All that it reads and writes says that it must not wait in the kernel
+// (MSG_DONTWAIT): who sent this end over another socket may have a duplicate, and
+// O_NONBLOCK belongs to both. And that no signal is wanted where nobody receives
+// any more (MSG_NOSIGNAL): as standard output, Go would let it end the process.
 type Conn struct {
 	file    *os.File
 	raw     syscall.RawConn
@@ -91,8 +96,8 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadl
 // by the kernel. At the end of the stream it is io.EOF, also if the peer has
 // left without reading all that was sent to it, which the kernel calls a reset.
 func (c *Conn) Read(b []byte) (int, error) {
-	n, err := c.file.Read(b)
-	if errors.Is(err, unix.ECONNRESET) {
+	n, _, _, err := c.readMsg(b, nil)
+	if n == 0 && err == nil && len(b) > 0 {
 		err = io.EOF
 	}
 	return n, err
@@ -100,9 +105,13 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 // Write writes all of b.
 func (c *Conn) Write(b []byte) (int, error) {
-	n, err := c.file.Write(b)
-	c.written += int64(n)
-	return n, err
+	for done := 0; ; {
+		n, err := c.writeMsg(b[done:], nil)
+		done += max(n, 0)
+		if done == len(b) || err != nil {
+			return done, err
+		}
+	}
 }
 
 // Written returns how many bytes went out so far. It is for the goroutine that
@@ -115,7 +124,7 @@ func (c *Conn) Written() int64 { return c.written }
 func (c *Conn) readMsg(b, oob []byte) (n, oobn, flags int, err error) {
 	failed := c.raw.Read(func(fd uintptr) bool {
 		for {
-			n, oobn, flags, _, err = unix.Recvmsg(int(fd), b, oob, unix.MSG_CMSG_CLOEXEC)
+			n, oobn, flags, _, err = unix.Recvmsg(int(fd), b, oob, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 			if !errors.Is(err, unix.EINTR) {
 				return !errors.Is(err, unix.EAGAIN)
 			}
@@ -134,7 +143,7 @@ func (c *Conn) readMsg(b, oob []byte) (n, oobn, flags int, err error) {
 func (c *Conn) writeMsg(b, oob []byte) (n int, err error) {
 	failed := c.raw.Write(func(fd uintptr) bool {
 		for {
-			n, err = unix.SendmsgN(int(fd), b, oob, nil, unix.MSG_NOSIGNAL)
+			n, err = unix.SendmsgN(int(fd), b, oob, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 			if !errors.Is(err, unix.EINTR) {
 				return !errors.Is(err, unix.EAGAIN)
 			}

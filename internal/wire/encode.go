@@ -31,7 +31,7 @@ var (
 		UTF8:              cbor.UTF8DecodeInvalid, // a Go string may hold any bytes
 		MaxArrayElements:  math.MaxInt32,
 		MaxMapPairs:       math.MaxInt32,
-		MaxNestedLevels:   math.MaxUint16, // the most cbor takes, far more than maxDepth
+		MaxNestedLevels:   2 * maxDepth, // a type may encode itself in more than one level
 	}.DecMode())
 )
 
@@ -106,7 +106,8 @@ func encodeCBOR(v reflect.Value, f *form) (_ *Message, err error) {
 // shared objects that were opened for it are closed.
 //
 // Memory is bounded by the length of the data times the size of the elements of
-// the type, whatever lengths the data claims.
+// the type, whatever lengths the data claims, and the stack by what lies inside one
+// another, at most twice maxDepth.
 func Decode(m *Message, v reflect.Value) error {
 	_, err := decode(m, v)
 	return err

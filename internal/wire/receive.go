@@ -191,6 +191,10 @@ func (r *Receiver) body() error {
 	return nil
 }
 
+// scmPidfd is what the kernel adds to each message of a socket whose former owner
+// has set SO_PASSPIDFD, or sets it yet: they share it.
+const scmPidfd = 4
+
 // take appends the descriptors of a control message.
 func (m *Message) take(oob []byte) error {
 	messages, err := unix.ParseSocketControlMessage(oob)
@@ -198,7 +202,14 @@ func (m *Message) take(oob []byte) error {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	for i := range messages {
-		if messages[i].Header.Type != unix.SCM_RIGHTS {
+		switch messages[i].Header.Type {
+		case unix.SCM_RIGHTS:
+		case scmPidfd:
+			if fd := messages[i].Data; len(fd) >= 4 {
+				_ = unix.Close(int(int32(binary.NativeEndian.Uint32(fd)))) // of a process: nobody asked for it
+			}
+			continue
+		default:
 			continue
 		}
 		fds, err := unix.ParseUnixRights(&messages[i])
