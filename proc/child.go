@@ -151,19 +151,20 @@ func lifeline(conn *wire.Conn, e *ending) {
 // sends to parent and children alike, is left to the parent: caught, not
 // ignored, because programs that this one starts would inherit that.
 func (e *ending) obeySignals() {
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, unix.SIGTERM, unix.SIGINT)
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT) // in a channel of its own: one that is full takes no SIGTERM
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, unix.SIGTERM)
 	go func() {
-		for s := range caught {
-			if s == unix.SIGTERM {
-				e.ask(errTerminated)
-			}
+		for range asked {
+			e.ask(errTerminated)
 		}
 	}()
 }
 
-// dieOf ends this process by the signal, so that the parent sees that.
+// dieOf ends this process by the signal, so that the parent sees that. The function
+// may have had it ignored, which Reset alone would leave.
 func dieOf(s unix.Signal) {
+	signal.Notify(make(chan os.Signal, 1), s)
 	signal.Reset(s)
 	_ = unix.Kill(os.Getpid(), s) // always allowed
 	select {}
@@ -196,22 +197,28 @@ func perform(ctx context.Context, conn *wire.Conn, name string, arg *wire.Messag
 		}
 	}()
 	result, err := fn.run(ctx, arg)
-	returned = true
 	if err != nil {
-		text := failureOf(err)
-		return nil, &text
+		text := failureOf(err) // which calls a method of the error
+		f = &text
 	}
-	return result, nil
+	returned = true
+	return result, f
 }
 
 // answer tells the parent, and returns the exit code. If the parent is gone,
 // nobody will look at either.
 func answer(conn *wire.Conn, result *wire.Message, f *failure) int {
 	if f == nil {
-		if wire.Send(conn, frameResult, result) != nil {
-			return exitError // the parent is gone, or the system refuses the descriptors
+		before := conn.Written()
+		err := wire.Send(conn, frameResult, result)
+		if err == nil {
+			return exitOK
 		}
-		return exitOK
+		if conn.Written() != before {
+			return exitError // the parent is gone
+		}
+		text := failureOf(fmt.Errorf("send the result: %w", err)) // the system refuses the descriptors, say
+		f = &text
 	}
 	if m, err := wire.Encode(reflect.ValueOf(*f)); err == nil {
 		_ = wire.Send(conn, frameFailure, m)

@@ -195,7 +195,9 @@ func (c *Conn) send(ctx context.Context, kind byte, m *wire.Message) error {
 // next call. The error matches ErrKind if the next message is for RecvBytes, and
 // ErrTooLarge if it is over the limit of the connection; the message stays. What
 // is no message at all, or one of a later version, matches ErrProtocol; so does
-// one with more than 1024 descriptors. Then only Close is left.
+// one with more than 1024 descriptors. Then only Close is left, as after EMFILE: this
+// process may have no more descriptors, and the kernel has dropped some of the
+// message's.
 func (c *Conn) Recv(ctx context.Context, into any) error {
 	to := reflect.ValueOf(into)
 	if to.Kind() != reflect.Pointer || to.IsNil() {

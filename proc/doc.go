@@ -53,7 +53,9 @@
 // # How a child ends
 //
 // When its function returns or panics, or something kills it. When the parent
-// ends, in any way, its children are killed. When the context given to Start
+// ends, in any way, its children are killed. (If the program is process 1 of a
+// container, or a subreaper, it is given its children's children, dead, and nobody
+// waits for them: run it under an init there.) When the context given to Start
 // ends, or Terminate is called, the context of the child's function is
 // cancelled, and the child is killed if it has not ended when the grace period
 // is over. A SIGTERM from elsewhere cancels the context, too. SIGINT, which

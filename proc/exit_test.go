@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -84,6 +85,50 @@ func TestSignalFromOutside(t *testing.T) {
 	c := start(t, idle, struct{}{}, nil)
 	require.NoError(t, syscall.Kill(c.Pid(), syscall.SIGKILL))
 	require.Equal(t, -9, exitCode(t, c.Process))
+}
+
+// A signal through the process's own handle.
+func TestSignal(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	c := start(t, obedient, x.addr, &proc.Options{Grace: never})
+	x.answer(t).expect(t, "up")
+	require.NoError(t, c.Signal(os.Interrupt), "which is left to the parent")
+	require.NoError(t, c.Signal(syscall.SIGSTOP))
+	awaitStopped(t, c.Pid())
+	require.True(t, c.Alive())
+	require.NoError(t, c.Signal(syscall.SIGCONT))
+	require.EqualError(t, c.Signal(noSignal{}), "proc: signal "+c.Name()+": Godot is no signal of this system")
+	require.NoError(t, c.Signal(syscall.SIGTERM))
+	require.ErrorIs(t, c.Join(t.Context()), context.Canceled, "asked to end")
+	require.Equal(t, -15, exitCode(t, c.Process))
+	require.ErrorIs(t, c.Signal(syscall.SIGTERM), os.ErrProcessDone)
+}
+
+type noSignal struct{}
+
+func (noSignal) Signal()        {}
+func (noSignal) String() string { return "Godot" }
+
+// neat wants no second SIGTERM while it cleans up.
+var neat = proc.RegisterTask("neat", func(ctx context.Context, addr string) error {
+	p, err := call(addr)
+	if err == nil {
+		err = p.tell("up")
+	}
+	<-ctx.Done()
+	signal.Ignore(syscall.SIGTERM)
+	return err
+})
+
+// A process that was asked to end ends by SIGTERM, ignored or not.
+func TestIgnoredTerminate(t *testing.T) {
+	proctest.NoLeaks(t)
+	x := newExchange(t)
+	c := start(t, neat, x.addr, nil)
+	x.answer(t).expect(t, "up")
+	require.NoError(t, c.Signal(syscall.SIGTERM))
+	require.Equal(t, -15, exitCode(t, c.Process))
 }
 
 var answerAndDie = proc.Register("answer and die", func(ctx context.Context, addr string) (int, error) {

@@ -302,12 +302,14 @@ func (p *Process) exitError() error {
 // Terminate asks the process to end, and returns at once. The context of its
 // function is cancelled, and after the function's return the process ends by
 // SIGTERM; one that has not ended when the grace period is over gets SIGKILL.
-// Processes that it started are killed when it ends. Terminate does nothing if
-// the process has ended.
+// Processes that it has started by this package are killed when it ends; other
+// programs that it runs are not, unless they ask for that as this package does
+// (syscall.SysProcAttr.Pdeathsig, which follows the thread that starts them).
+// Terminate does nothing if the process has ended.
 func (p *Process) Terminate() { p.end(nil) }
 
 // Kill kills the process: SIGKILL. It does nothing if the process has ended.
-func (p *Process) Kill() { p.signal(unix.SIGKILL) }
+func (p *Process) Kill() { _ = p.Signal(unix.SIGKILL) } // an error: it has ended
 
 func (p *Process) end(cause error) {
 	p.ending.Do(func() {
@@ -319,16 +321,26 @@ func (p *Process) end(cause error) {
 	})
 }
 
-// signal goes through the pidfd, so it never reaches a stranger with the same
-// pid.
-func (p *Process) signal(sig unix.Signal) {
-	c, err := p.pidfd.SyscallConn()
-	if err != nil {
-		return // closed: the process has ended
+// Signal sends a signal to the process, never to a stranger that has its pid by now.
+// SIGTERM asks it to end, as Terminate does, but without a limit of time; SIGINT is
+// left to the parent: the process takes no notice of it, unless its function does. The
+// error matches [os.ErrProcessDone] if the process has ended.
+func (p *Process) Signal(sig os.Signal) error {
+	s, ok := sig.(unix.Signal)
+	if !ok {
+		return fmt.Errorf("proc: signal %s: %v is no signal of this system", p.name, sig)
 	}
-	_ = c.Control(func(fd uintptr) { // closed: as above
-		_ = unix.PidfdSendSignal(int(fd), sig, nil, 0) // ESRCH: it has just ended
-	})
+	err := os.ErrProcessDone
+	if c, failed := p.pidfd.SyscallConn(); failed == nil {
+		_ = c.Control(func(fd uintptr) { err = unix.PidfdSendSignal(int(fd), s, nil, 0) }) // closed: it has ended
+	}
+	if errors.Is(err, unix.ESRCH) {
+		err = os.ErrProcessDone
+	}
+	if err != nil {
+		return fmt.Errorf("proc: signal %s: %w", p.name, err)
+	}
+	return nil
 }
 
 // Close says that the process is not needed any more. It fails with ErrRunning

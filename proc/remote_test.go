@@ -99,6 +99,27 @@ func TestPanicWithError(t *testing.T) {
 	}
 }
 
+// A pointer that is nil and an error, of a type whose method needs more.
+type badError struct{ text string }
+
+func (e *badError) Error() string { return e.text }
+
+var failBadly = proc.RegisterTask("fail badly", func(context.Context, proc.None) error {
+	var e *badError
+	return e
+})
+
+// An error whose text cannot be had is a panic like any other.
+func TestErrorThatPanics(t *testing.T) {
+	proctest.NoLeaks(t)
+	c := start(t, failBadly, proc.None{}, nil)
+	var p *proc.PanicError
+	require.ErrorAs(t, c.Join(t.Context()), &p)
+	require.Contains(t, p.Value, "nil pointer dereference")
+	require.Contains(t, p.Stack, "badError")
+	require.Equal(t, 2, exitCode(t, c.Process))
+}
+
 func TestPanicError(t *testing.T) {
 	proctest.NoLeaks(t)
 	c := start(t, panicWith, "heads up", &proc.Options{Name: "worker"})
