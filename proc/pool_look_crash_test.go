@@ -62,6 +62,7 @@ var stoppingParent = proctest.Register("parent of a pool that stops", func(h *pr
 		second := recite.Submit(ctx, pool, "await:"+dir+"/second")
 		recite.Submit(ctx, pool, "behind hang")
 		for _, f := range []*proc.Future[string]{first, second} {
+			<-f.Done() // Get would look for the result itself
 			s, err := f.Get(ctx)
 			if err != nil {
 				return err

@@ -89,6 +89,7 @@ func (b *bench) test(ctx context.Context, m mutant, edits []edit) (outcome, erro
 	begin := time.Now()
 	cmd := exec.CommandContext(limited, program, "-test.v", "-test.run", exactly(m.test))
 	cmd.Dir = m.pkg
+	cmd.Env = append(os.Environ(), "MULTIPROC_KILLS=800") // of the campaigns of make stress, which see what happens to happen
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	// Its helpers are in its group, and die with it at the latest.

@@ -31,7 +31,7 @@ const hang = 5 * time.Second
 
 var mutants = slices.Concat(lockMutants, heirMutants,
 	rwMutexMutants, semaphoreMutants, boundedSemaphoreMutants, condMutants, eventMutants, barrierMutants, onceMutants, waitGroupMutants,
-	campaignMutants, rosterMutants, queueMutants, pipeMutants, handMutants, poolMutants, mendMutants)
+	campaignMutants, rosterMutants, queueMutants, pipeMutants, handMutants, poolMutants, mendMutants, childMutants)
 
 const (
 	word    = "sync/word.go"

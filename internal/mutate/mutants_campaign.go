@@ -88,5 +88,5 @@ var campaignMutants = []mutant{
 	},
 }
 
-// campaignHang is as hang, for a campaign that takes a second or two otherwise.
-const campaignHang = 10 * time.Second
+// campaignHang is as hang, for a campaign that takes up to ten seconds otherwise.
+const campaignHang = 30 * time.Second

@@ -23,7 +23,7 @@ func undo(name, file, old, changed, test string) mutant {
 var mendMutants = []mutant{
 	// Workers.
 	undo("who cannot be heard lives on", proc+"/process.go", "p.name, p.pid, err)\n\t\t\t}\n\t\t\tp.Kill()\n", "p.name, p.pid, err)\n\t\t\t}\n", "TestResultThatCannotBeReceived"),
-	undo("who has closed its socket lives on", proc+"/process.go", "if p.handle != nil {\n\t\t\t\tp.Kill()", "if false {\n\t\t\t\tp.Kill()", "TestWorkerClosesItsSocket/returns"),
+	undo("who has closed its socket lives on", proc+"/process.go", "if p.handle != nil {\n\t\t\t\tp.Kill()", "if false {\n\t\t\t\tp.Kill()", "TestWorkerClosesItsSocket"),
 	undo("who cannot hear is told to have been asked", proc+"/child.go", "e.ask(fmt.Errorf(\"hear the parent: %w\", err))", "e.ask(errTerminated)", "TestArgumentThatCannotBeReceived/task"),
 	undo("the logger is told under the lock", poolWorker, "if p.o.Logger != nil {", "p.mu.Lock()\n\tdefer p.mu.Unlock()\n\tif p.o.Logger != nil {", "TestLoggerAsksThePool"),
 	undo("refused workers end a pool that has others", poolWorker, "return w.proc != nil }", "return false }", "TestWorkersThatAreRefused"),

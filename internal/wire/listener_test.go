@@ -314,13 +314,13 @@ func TestConnThatBlocks(t *testing.T) {
 		}
 		return err
 	}))
-	soon := time.Now().Add(10 * time.Millisecond)
-	require.NoError(t, a.SetReadDeadline(soon))
+	soon := func() time.Time { return time.Now().Add(10 * time.Millisecond) }
+	require.NoError(t, a.SetReadDeadline(soon()))
 	_, _, err := Recv(a)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	_, err = a.Read(make([]byte, 1))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-	require.NoError(t, a.SetWriteDeadline(soon))
+	require.NoError(t, a.SetWriteDeadline(soon()))
 	require.ErrorIs(t, Send(a, 1, &Message{Data: make([]byte, 8<<20)}), os.ErrDeadlineExceeded)
 	done := make(chan error)
 	require.NoError(t, a.SetReadDeadline(time.Time{}))
