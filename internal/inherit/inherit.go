@@ -62,8 +62,8 @@ func init() {
 // effect when the socket was made; of capabilities, which a program can have by its
 // file, it has not, and the parent may be another program by now.
 func mayCommand(parent *unix.Ucred) bool {
-	return int(parent.Uid) == os.Geteuid() && int(parent.Gid) == os.Getegid() &&
-		!(Elevated() && os.Getuid() == os.Geteuid() && os.Getuid() != 0 && capable())
+	byFile := Elevated() && os.Getuid() == os.Geteuid() && os.Getuid() != 0 && capable()
+	return !byFile && int(parent.Uid) == os.Geteuid() && int(parent.Gid) == os.Getegid()
 }
 
 // capable reports whether this process has any capability.
