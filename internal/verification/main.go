@@ -1,7 +1,7 @@
 // Command verification runs the tiers of tests, one after the other, and writes
 // docs/verification.md from what they print:
 //
-//	go run ./internal/verification [-only TIER,...] [-o FILE]
+//	go run ./internal/verification [-o DIR] [TIER...]
 //
 // A tier is a target of the Makefile; tiers.go has the list. What it has shown it
 // prints in lines of the form
@@ -10,19 +10,18 @@
 //
 // each of which becomes a row of the page. Tests print them by proctest.Verified.
 // A line counts in the run of its own tier only: many tests run in several, in
-// different sizes. If a tier fails there is no page.
+// different sizes. What a tier came to stands in DIR/verification.json until the
+// tier is run again, so that they need not be run in one go; one that fails changes
+// nothing.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,51 +36,44 @@ func main() {
 }
 
 func verify() error {
-	only := flag.String("only", "", "run these tiers only, separated by commas")
-	out := flag.String("o", "", "write the page to this file")
+	dir := flag.String("o", "", "write verification.json and verification.md in this directory")
 	flag.Parse()
-	if *only != "" && *out != "" {
-		return errors.New("-o writes the whole page: it goes with all tiers, not with -only")
-	}
-	wanted, err := selected(*only)
+	wanted, err := selected(flag.Args())
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
-
-	p := page{Begin: time.Now(), Machine: machine.Describe(ctx)}
+	m := machine.Describe(ctx) // before the page changes, which is no part of what is verified
 	for _, t := range wanted {
 		fmt.Printf("make %s\n", t.Name)
 		r, err := t.run(ctx)
 		if err != nil {
 			return err
 		}
+		r.Machine = m
 		for _, l := range r.Lines {
 			fmt.Printf("  %s: %s\n", l.Name, l.Figures)
 		}
-		p.Runs = append(p.Runs, r)
+		if *dir == "" {
+			continue
+		}
+		if err := renew(*dir, r); err != nil {
+			return err
+		}
 	}
-	p.End = time.Now()
-	if *out == "" {
-		return nil
-	}
-	text, err := p.text()
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(*out, text, 0o644)
+	return nil
 }
 
 // selected returns the tiers with these names, all if there are none.
-func selected(only string) (wanted []tier, err error) {
-	if only == "" {
+func selected(names []string) (wanted []tier, err error) {
+	if len(names) == 0 {
 		return tiers, nil
 	}
-	for name := range strings.SplitSeq(only, ",") {
+	for _, name := range names {
 		i := slices.IndexFunc(tiers, func(t tier) bool { return t.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-only %s: there is no such tier", name)
+			return nil, fmt.Errorf("there is no tier %s", name)
 		}
 		wanted = append(wanted, tiers[i])
 	}

@@ -30,14 +30,6 @@ var tiers = []tier{
 	{Name: "fuzz", Shows: "bytes that a hostile peer or a torn file could have give errors, never a panic"},
 }
 
-// A run is what a tier came to.
-type run struct {
-	tier
-	Took   time.Duration
-	Passed int // tests and subtests, if the tier counts them
-	Lines  []line
-}
-
 // run runs the tier and reads what it prints. A tier that fails is an error, and
 // so is one that shows nothing.
 func (t tier) run(ctx context.Context) (run, error) {
@@ -47,13 +39,13 @@ func (t tier) run(ctx context.Context) (run, error) {
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // make ends what it has started
-	begin := time.Now()
+	r := run{Tier: t.Name, Began: time.Now().UTC().Truncate(time.Second)}
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		_, _ = os.Stderr.Write(output)
 		return run{}, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	r := run{tier: t, Took: time.Since(begin), Passed: passed(output)}
+	r.Seconds, r.Passed = int(time.Since(r.Began).Seconds()), passed(output)
 	if r.Lines, err = parse(output, t.Name); err != nil {
 		return run{}, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -74,36 +75,54 @@ func TestTiersAreTargets(t *testing.T) {
 }
 
 func TestSelected(t *testing.T) {
-	all, err := selected("")
+	all, err := selected(nil)
 	require.NoError(t, err)
 	require.Equal(t, tiers, all)
-	two, err := selected("spec,crash")
+	two, err := selected([]string{"spec", "crash"})
 	require.NoError(t, err)
 	require.Len(t, two, 2)
 	require.Equal(t, "spec", two[0].Name)
-	_, err = selected("crush")
-	require.ErrorContains(t, err, "-only crush: there is no such tier")
+	_, err = selected([]string{"crush"})
+	require.ErrorContains(t, err, "there is no tier crush")
 }
 
-func TestPage(t *testing.T) {
-	begin := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
-	p := page{
-		Begin:   begin,
-		End:     begin.Add(90*time.Second + time.Millisecond),
-		Machine: machine.Machine{CPU: "Abacus", CPUs: 2, MemoryGB: 16, Kernel: "Linux 6.1", Go: "go1.26", Commit: "abc123"},
-		Runs: []run{
-			{tier: tier{Name: "test", Shows: "it works"}, Took: time.Minute, Passed: 120},
-			{tier: tier{Name: "spec", Shows: "it holds"}, Took: 30 * time.Second, Lines: []line{{"lock.pml", "3 | 4"}, {"claim.pml", "5"}}},
-		},
+func TestRenew(t *testing.T) {
+	dir := t.TempDir()
+	abacus := machine.Machine{CPU: "Abacus", CPUs: 2, MemoryGB: 16, Kernel: "Linux 6.1", Go: "go1.26", Commit: "abc123"}
+	later := abacus
+	later.Kernel, later.Commit = "Linux 6.2", "def456"
+	began := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
+	for _, r := range []run{
+		{Tier: "spec", Began: began, Seconds: 40, Lines: []line{{"lock.pml", "1"}}, Machine: abacus},
+		{Tier: "test", Began: began, Seconds: 60, Passed: 120, Machine: abacus},
+		{Tier: "spec", Began: began.Add(time.Hour), Seconds: 30, Lines: []line{{"lock.pml", "3 | 4"}, {"claim.pml", "5"}}, Machine: later},
+	} {
+		require.NoError(t, renew(dir, r))
 	}
-	text, err := p.text()
+	text, err := os.ReadFile(filepath.Join(dir, "verification.md"))
 	require.NoError(t, err)
 	for _, part := range []string{
-		"| date | 2026-11-23 04:05 UTC, the run took 1m30s |\n| machine | Abacus, 2 CPUs, 16 GB |\n| kernel | Linux 6.1 |\n| Go | go1.26 |\n| commit | abc123 |\n",
-		"|---|---|--:|--:|\n| `make test` | it works | 120 | 1m0s |\n| `make spec` | it holds |  | 30s |\n\n## How much\n\n### `make spec`\n\n",
-		"| | |\n|---|---|\n| lock.pml | 3 \\| 4 |\n| claim.pml | 5 |\n\nHow to read",
+		"| machine | Abacus, 2 CPUs, 16 GB |\n| kernel | Linux 6.1; Linux 6.2 |\n| Go | go1.26 |\n",
+		"|---|---|--:|--:|---|---|\n| `make test` | everything works, with real processes | 120 | 1m0s | 2026-11-23 04:05 | abc123 |\n",
+		"| `make race` | the same under the race detector |  |  | not yet |  |\n",
+		" |  | 30s | 2026-11-23 05:05 | def456 |\n",
+		"## How much\n\n### `make spec`\n\n| | |\n|---|---|\n| lock.pml | 3 \\| 4 |\n| claim.pml | 5 |\n\nHow to read",
 	} {
 		require.Contains(t, string(text), part)
 	}
 	require.NotContains(t, string(text), "### `make test`", "it has no figures")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "verification.json"), []byte("{"), 0o600))
+	require.ErrorContains(t, renew(dir, run{Tier: "fuzz"}), "verification.json: unexpected end")
+}
+
+// The page says what the record says.
+func TestPageOfRecord(t *testing.T) {
+	rec, err := readRecord("../../docs")
+	require.NoError(t, err)
+	want, err := rec.page()
+	require.NoError(t, err)
+	page, err := os.ReadFile("../../docs/verification.md")
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(page))
 }
