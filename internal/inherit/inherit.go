@@ -62,8 +62,14 @@ func init() {
 // effect when the socket was made; of capabilities, which a program can have by its
 // file, it has not, and the parent may be another program by now.
 func mayCommand(parent *unix.Ucred) bool {
-	byFile := Elevated() && os.Getuid() == os.Geteuid() && os.Getuid() != 0 && capable()
-	return !byFile && int(parent.Uid) == os.Geteuid() && int(parent.Gid) == os.Getegid()
+	byFile := Elevated() && os.Getuid() != 0 && os.Geteuid() != 0 && capable()
+	return equals(parent, os.Geteuid(), os.Getegid(), byFile)
+}
+
+// equals reports whether a process of a user and a group has no rights that its parent
+// had not. byFile tells that it has capabilities by its program's file.
+func equals(parent *unix.Ucred, uid, gid int, byFile bool) bool {
+	return int(parent.Uid) == uid && int(parent.Gid) == gid && !byFile
 }
 
 // capable reports whether this process has any capability.

@@ -106,49 +106,56 @@ func TestForged(t *testing.T) {
 	}
 }
 
-// A socket that the parent has made as somebody else: this program is one that takes
-// the rights of its file's owner, and its parent may be anybody. Only root can be
-// another user for a moment.
-func TestParentOfOtherUser(t *testing.T) {
-	proctest.NoLeaks(t)
-	const stranger = 12345
-	_, theirs := pair(t)
-	if os.Geteuid() == 0 {
-		theirs = pairOf(t, stranger)
-	}
-	t.Setenv(variable, "3,4")
-	p := witness.Start(t, []*os.File{theirs, null(t)})
-	if os.Geteuid() == 0 {
-		p.Expect(t, "child false, variable false, descriptors [open open]")
-	} else {
-		p.Expect(t, "child true, variable false, descriptors [close-on-exec close-on-exec]")
-		p.Expect(t, "{Control:3 Roster:4}")
-	}
-	require.NoError(t, p.Wait(t))
+// Who has fewer rights than this program may not command it.
+func TestEquals(t *testing.T) {
+	parent := &unix.Ucred{Pid: 1, Uid: 1000, Gid: 100}
+	require.True(t, inherit.Equals(parent, 1000, 100, false))
+	require.False(t, inherit.Equals(parent, 0, 100, false), "a setuid program")
+	require.False(t, inherit.Equals(parent, 1000, 0, false), "a setgid program")
+	require.False(t, inherit.Equals(parent, 1000, 100, true), "a program with capabilities by its file")
 }
 
-// pairOf returns a socket of a pair that was made with another effective user.
-func pairOf(t *testing.T, uid int) *os.File {
-	t.Helper()
-	type result struct {
-		fds [2]int
-		err error
+// A socket that the parent has made as somebody else: this program is one that takes
+// the rights of its file's owner or group, and its parent may be anybody. Only root can
+// be another for a moment, and not everywhere.
+func TestParentWithOtherRights(t *testing.T) {
+	const stranger = 12345
+	for name, call := range map[string]uintptr{"user": unix.SYS_SETRESUID, "group": unix.SYS_SETRESGID} {
+		t.Run(name, func(t *testing.T) {
+			proctest.NoLeaks(t)
+			theirs, other := pairOf(t, call, stranger)
+			t.Setenv(variable, "3,4")
+			p := witness.Start(t, []*os.File{theirs, null(t)})
+			if other {
+				p.Expect(t, "child false, variable false, descriptors [open open]")
+			} else {
+				p.Expect(t, "child true, variable false, descriptors [close-on-exec close-on-exec]")
+				p.Expect(t, "{Control:3 Roster:4}")
+			}
+			require.NoError(t, p.Wait(t))
+		})
 	}
-	made := make(chan result)
+}
+
+// pairOf returns a socket of a pair, and whether it was made with another effective
+// user or group.
+func pairOf(t *testing.T, call uintptr, id int) (theirs *os.File, other bool) {
+	t.Helper()
+	var fds [2]int
+	var err error
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		runtime.LockOSThread() // the thread ends with this goroutine
 		const keep = ^uintptr(0)
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, keep, uintptr(uid), keep); errno != 0 { // of this thread alone
-			made <- result{err: errno}
-			return
-		}
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		made <- result{fds, err}
+		_, _, errno := unix.RawSyscall(call, keep, uintptr(id), keep) // of this thread alone
+		other = errno == 0
+		fds, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	}()
-	r := <-made
-	require.NoError(t, r.err)
-	file(t, r.fds[0])
-	return file(t, r.fds[1])
+	<-done
+	require.NoError(t, err)
+	file(t, fds[0])
+	return file(t, fds[1]), other
 }
 
 // caller connects to the address it is given, and stays.

@@ -58,6 +58,9 @@ func (b *bench) judge(ctx context.Context, m mutant) verdict {
 	if !broken.failed {
 		return verdict{how: m.test + " passes"}
 	}
+	if broken.hung && sound.took > m.patience()/2 {
+		return verdict{how: fmt.Sprintf("%s %s, but takes %v without it: it may be slow", m.test, broken.how, sound.took)}
+	}
 	how := fmt.Sprintf("%s %s", m.test, broken.how)
 	if len(m.without) > 0 {
 		how += ", with the back-up gone"
@@ -68,6 +71,8 @@ func (b *bench) judge(ctx context.Context, m mutant) verdict {
 // An outcome is how a test went.
 type outcome struct {
 	ran, failed bool
+	hung        bool // and so it failed
+	took        time.Duration
 	how         string
 	output      string
 }
@@ -80,11 +85,7 @@ func (b *bench) test(ctx context.Context, m mutant, edits []edit) (outcome, erro
 		return outcome{}, err
 	}
 	defer func() { _ = os.Remove(program) }()
-	limit := m.limit
-	if limit == 0 {
-		limit = usualLimit
-	}
-	limited, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	begin := time.Now()
 	cmd := exec.CommandContext(limited, program, "-test.v", "-test.run", exactly(m.test))
@@ -109,15 +110,15 @@ func (b *bench) test(ctx context.Context, m mutant, edits []edit) (outcome, erro
 		failed: err != nil,
 		output: output.String(),
 	}
-	took := time.Since(begin).Round(100 * time.Millisecond)
+	o.took = time.Since(begin).Round(100 * time.Millisecond)
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return o, ctx.Err()
 	case limited.Err() != nil:
-		o.how = fmt.Sprintf("hangs (%v)", limit)
+		o.hung, o.how = true, fmt.Sprintf("hangs (%v)", m.patience())
 	case errors.As(err, &exit):
-		o.how = fmt.Sprintf("fails (%v)", took)
+		o.how = fmt.Sprintf("fails (%v)", o.took)
 	case err != nil:
 		return o, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -24,6 +25,9 @@ type mutant struct {
 }
 
 const usualLimit = 20 * time.Second
+
+// patience is the mutant's limit.
+func (m mutant) patience() time.Duration { return cmp.Or(m.limit, usualLimit) }
 
 // hang is the limit where hanging is what is expected: the test takes a fraction
 // of a second otherwise.

@@ -1,7 +1,24 @@
 package main
 
-// childMutants break how a child ends, and what it takes from a peer.
+const inheriting = "internal/inherit"
+
+// childMutants break whom a child believes, how it ends, and what it takes from a peer.
 var childMutants = []mutant{
+	{
+		name:  "child: another user may command a setuid program",
+		edits: []edit{{inheriting + "/inherit.go", "return int(parent.Uid) == uid && ", "return "}},
+		pkg:   inheriting, test: "TestEquals",
+	},
+	{
+		name:  "child: another group may command a setgid program",
+		edits: []edit{{inheriting + "/inherit.go", " && int(parent.Gid) == gid && ", " && "}},
+		pkg:   inheriting, test: "TestEquals",
+	},
+	{
+		name:  "child: anybody may command a program with capabilities",
+		edits: []edit{{inheriting + "/inherit.go", " == gid && !byFile", " == gid"}},
+		pkg:   inheriting, test: "TestEquals",
+	},
 	{
 		name:  "child: who has SIGTERM ignored does not end by it",
 		edits: []edit{{proc + "/child.go", "signal.Notify(make(chan os.Signal, 1), s)\n\tsignal.Reset(s)", "signal.Reset(s)"}},

@@ -1,0 +1,4 @@
+package inherit
+
+// Equals is equals, for the tests.
+var Equals = equals
