@@ -17,9 +17,9 @@ import (
 	"github.com/go-multiproc/multiproc/shm"
 )
 
-// Chapter 3 shows what the kernel was asked to do, as it was recorded once. What does
-// not change from run to run is what it would be today: the file of the array, the bytes
-// of the argument and of the answer, and how many the order has.
+// Chapter 3 shows what the kernel was asked to do, as it was recorded once. This is what
+// can be found out without recording it again: the file of the array, the bytes of the
+// argument and of the answer, and how many the order has.
 func TestCourseShowsTheKernel(t *testing.T) {
 	text, err := os.ReadFile("../docs/course/3-create-a-process.md")
 	require.NoError(t, err)
@@ -68,15 +68,17 @@ func TestCourseShowsTheKernel(t *testing.T) {
 	require.NoError(t, err)
 	defer order.Close()
 	header, data := frame(t, frameOrder, order)
-	shows("write(11, \"%s...\"..., %d) = %[2]d\n", straced(header[:12]), len(header)+len(data))
+	const sent, received = "MSG_DONTWAIT|MSG_NOSIGNAL", "MSG_DONTWAIT|MSG_CMSG_CLOEXEC"
+	shows("sendmsg(11, {... iov_base=\"%s\"..., iov_len=%d ...}, %s) = %[2]d\n", straced(header[:12]), len(header)+len(data), sent)
 
 	header, argument := frame(t, frameArgument, job)
-	shows("MSG_NOSIGNAL) = %d\n", len(header))
-	shows("write(11, \"%s\", %d) = %[2]d\n", straced(argument), len(argument))
-	shows("read(3, \"%s\", %d) = %[2]d\n", straced(argument), len(argument))
+	shows("cmsg_data=[9]}] ...}, %s) = %d\n", sent, len(header))
+	shows("cmsg_data=[9]}] ...}, %s) = %d\n", received, len(header))
+	shows("sendmsg(11, {... iov_base=\"%s\", iov_len=%d ...}, %s) = %[2]d\n", straced(argument), len(argument), sent)
+	shows("recvmsg(3, {... iov_base=\"%s\", iov_len=%d ...}, %s) = %[2]d\n", straced(argument), len(argument), received)
 
 	header, _ = frame(t, frameResult, &wire.Message{}) // none
-	shows("write(3, \"%s\", %d) = %[2]d\n", straced(header), len(header))
+	shows("sendmsg(3, {... iov_base=\"%s\", iov_len=%d ...}, %s) = %[2]d\n", straced(header), len(header), sent)
 }
 
 // Kinds of frames, as in proc.
