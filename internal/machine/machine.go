@@ -20,7 +20,7 @@ type Machine struct {
 	MemoryGB float64
 	Kernel   string
 	Go       string
-	Commit   string
+	Commit   string // with -dirty if the work tree has other changes than documents
 	Load     string // the load averages before the run: of an idle machine near 0
 }
 
@@ -46,8 +46,11 @@ func Describe(ctx context.Context) Machine {
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load = strings.Join(strings.Fields(string(text))[:3], " ")
 	}
-	if out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output(); err == nil {
+	if out, err := exec.CommandContext(ctx, "git", "describe", "--always").Output(); err == nil {
 		m.Commit = strings.TrimSpace(string(out))
+		if changes, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--", ":/", ":(top,exclude)docs/*.md", ":(top,exclude)docs/*.json").Output(); err != nil || len(changes) > 0 {
+			m.Commit += "-dirty"
+		}
 	}
 	return m
 }

@@ -44,9 +44,9 @@ func verify() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	m := machine.Describe(ctx) // before the page changes, which is no part of what is verified
 	for _, t := range wanted {
 		fmt.Printf("make %s\n", t.Name)
+		m := machine.Describe(ctx)
 		r, err := t.run(ctx)
 		if err != nil {
 			return err
