@@ -323,8 +323,9 @@ func (p *Process) end(cause error) {
 
 // Signal sends a signal to the process, never to a stranger that has its pid by now.
 // SIGTERM asks it to end, as Terminate does, but without a limit of time; SIGINT is
-// left to the parent: the process takes no notice of it, unless its function does. The
-// error matches [os.ErrProcessDone] if the process has ended.
+// left to the parent: the process takes no notice of it, unless its function does. Both
+// end one that has just been started and has not come to Main. The error matches
+// [os.ErrProcessDone] if the process has ended.
 func (p *Process) Signal(sig os.Signal) error {
 	s, ok := sig.(unix.Signal)
 	if !ok {

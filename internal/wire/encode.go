@@ -31,7 +31,7 @@ var (
 		UTF8:              cbor.UTF8DecodeInvalid, // a Go string may hold any bytes
 		MaxArrayElements:  math.MaxInt32,
 		MaxMapPairs:       math.MaxInt32,
-		MaxNestedLevels:   2 * maxDepth, // a type may encode itself in more than one level
+		MaxNestedLevels:   2 * maxDepth, // a type that encodes itself may have more levels than it shows
 	}.DecMode())
 )
 
@@ -47,7 +47,8 @@ func must[M any](m M, err error) M {
 const countSize = 8
 
 // Encode returns a message that holds v, whose type must have passed Check. The
-// message shares no memory with v. The caller must close it.
+// message shares no memory with v. The caller must close it. (Nobody can decode what a
+// type that encodes itself nests deeper than twice maxDepth.)
 //
 // A value that is cyclic, or of a recursive type and nested deeper than 1000
 // levels, is ErrDepth.
