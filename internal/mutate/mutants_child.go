@@ -20,6 +20,11 @@ var childMutants = []mutant{
 		pkg:   inheriting, test: "TestEquals",
 	},
 	{
+		name:  "child: the kernel may have forgotten the parent",
+		edits: []edit{{inheriting + "/inherit.go", "\tfollowParent(int(peer.Pid))\n", ""}},
+		pkg:   inheriting, test: "TestParentDeathSignal",
+	},
+	{
 		name:  "child: who has SIGTERM ignored does not end by it",
 		edits: []edit{{proc + "/child.go", "signal.Notify(make(chan os.Signal, 1), s)\n\tsignal.Reset(s)", "signal.Reset(s)"}},
 		pkg:   proc, test: "TestIgnoredTerminate", limit: hang,
