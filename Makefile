@@ -61,7 +61,7 @@ stress: ## kill processes at every machine instruction (STRIDE=3: a third), and 
 	MULTIPROC_KILLS=$(KILLS) MULTIPROC_STRIDE=$(STRIDE) $(GOTEST) -count=1 -v -timeout 30m -tags stress -run '^TestStress' $(STRESS)
 
 .PHONY: mutate
-mutate: ## break the code in hundreds of ways and see the tests notice (half an hour; CONTRIBUTING.md)
+mutate: ## break the code in hundreds of ways and see the tests notice (an hour; CONTRIBUTING.md)
 	$(GO) run ./internal/mutate
 
 .PHONY: history

@@ -276,6 +276,7 @@ func TestBarrierNeedsNoLooks(t *testing.T) {
 			for i, p := range later[:2] {
 				p.Tell(t, "wait")
 				awaitInside(&y.Barrier, i+2)
+				awaitTrueSleeper(t, p.Pid()) // it knows of those who were there before
 			}
 			ask(t, later[2], "register", "0")
 			awaitTrueSleeper(t, sleeper.Pid())
