@@ -5,10 +5,13 @@ import (
 	"encoding/hex"
 	"math"
 	"math/big"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	"github.com/go-multiproc/multiproc/internal/wire"
@@ -155,4 +158,36 @@ func TestResultPanicsAgain(t *testing.T) {
 		require.PanicsWithValue(t, "while decoding", func() { _, _ = c.Result(t.Context()) })
 	}
 	require.NoError(t, c.Close())
+}
+
+// crowded has so many descriptors on their way that an ordinary user may send no
+// others.
+var crowded = proc.Register("crowded", func(context.Context, proc.None) (*proc.File, error) {
+	_ = syscall.Setuid(12345) // an ordinary user cannot, and need not
+	most := 64
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(most), Max: uint64(most)}); err != nil {
+		return nil, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	for sent := 0; sent <= most; sent++ {
+		if err := unix.Sendmsg(pair[0], []byte("x"), unix.UnixRights(0), nil, 0); err != nil {
+			break
+		}
+	}
+	return &proc.File{File: os.Stdin}, nil
+})
+
+// The parent learns why a result has not come.
+func TestResultThatCannotBeSent(t *testing.T) {
+	proctest.NoLeaks(t)
+	c := start(t, crowded, proc.None{}, nil)
+	_, err := c.Result(t.Context())
+	var remote *proc.RemoteError
+	require.ErrorAs(t, err, &remote)
+	require.ErrorIs(t, err, syscall.ETOOMANYREFS)
+	require.ErrorContains(t, err, "send the result: ")
+	require.Equal(t, 1, exitCode(t, c.Process))
 }

@@ -196,3 +196,26 @@ func TestPeerStopped(t *testing.T) {
 	var v int
 	require.Equal(t, io.EOF, c.Recv(t.Context(), &v))
 }
+
+// numb has no standard error, so that a connection gets its descriptor.
+var numb = proc.RegisterTask("numb", func(ctx context.Context, _ proc.None) error {
+	if err := os.Stderr.Close(); err != nil {
+		return err
+	}
+	a, b, err := proc.NewConn()
+	if err != nil {
+		return err
+	}
+	if err := b.Close(); err != nil {
+		return err
+	}
+	return a.SendBytes(ctx, []byte("is anybody there?"))
+})
+
+// A peer that has gone is an error, also where Go makes a signal of it.
+func TestConnAsStandardError(t *testing.T) {
+	proctest.NoLeaks(t)
+	c := start(t, numb, proc.None{}, nil)
+	require.ErrorIs(t, c.Join(t.Context()), syscall.EPIPE)
+	require.Equal(t, 1, exitCode(t, c.Process))
+}

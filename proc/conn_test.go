@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/go-multiproc/multiproc/internal/proctest"
 	"github.com/go-multiproc/multiproc/proc"
@@ -404,59 +403,4 @@ func TestConnSharedObjects(t *testing.T) {
 	}
 	require.NoError(t, c.Close())
 	require.NoError(t, p.Join(t.Context()))
-}
-
-// numb has no standard error, so that a connection gets its descriptor.
-var numb = proc.RegisterTask("numb", func(ctx context.Context, _ proc.None) error {
-	if err := os.Stderr.Close(); err != nil {
-		return err
-	}
-	a, b, err := proc.NewConn()
-	if err != nil {
-		return err
-	}
-	if err := b.Close(); err != nil {
-		return err
-	}
-	return a.SendBytes(ctx, []byte("is anybody there?"))
-})
-
-// A peer that has gone is an error, also where Go makes a signal of it.
-func TestConnAsStandardError(t *testing.T) {
-	proctest.NoLeaks(t)
-	c := start(t, numb, proc.None{}, nil)
-	require.ErrorIs(t, c.Join(t.Context()), syscall.EPIPE)
-	require.Equal(t, 1, exitCode(t, c.Process))
-}
-
-// crowded has so many descriptors on their way that an ordinary user may send no
-// others.
-var crowded = proc.Register("crowded", func(context.Context, proc.None) (*proc.File, error) {
-	_ = syscall.Setuid(12345) // an ordinary user cannot, and need not
-	most := 64
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(most), Max: uint64(most)}); err != nil {
-		return nil, err
-	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	for sent := 0; sent <= most; sent++ {
-		if err := unix.Sendmsg(pair[0], []byte("x"), unix.UnixRights(0), nil, 0); err != nil {
-			break
-		}
-	}
-	return &proc.File{File: os.Stdin}, nil
-})
-
-// The parent learns why a result has not come.
-func TestResultThatCannotBeSent(t *testing.T) {
-	proctest.NoLeaks(t)
-	c := start(t, crowded, proc.None{}, nil)
-	_, err := c.Result(t.Context())
-	var remote *proc.RemoteError
-	require.ErrorAs(t, err, &remote)
-	require.ErrorIs(t, err, syscall.ETOOMANYREFS)
-	require.ErrorContains(t, err, "send the result: ")
-	require.Equal(t, 1, exitCode(t, c.Process))
 }

@@ -6,17 +6,17 @@ const inheriting = "internal/inherit"
 var childMutants = []mutant{
 	{
 		name:  "child: another user may command a setuid program",
-		edits: []edit{{inheriting + "/inherit.go", "return int(parent.Uid) == uid && ", "return "}},
+		edits: []edit{{inheriting + "/rights.go", "return int(parent.Uid) == uid && ", "return "}},
 		pkg:   inheriting, test: "TestEquals",
 	},
 	{
 		name:  "child: another group may command a setgid program",
-		edits: []edit{{inheriting + "/inherit.go", " && int(parent.Gid) == gid && ", " && "}},
+		edits: []edit{{inheriting + "/rights.go", " && int(parent.Gid) == gid && ", " && "}},
 		pkg:   inheriting, test: "TestEquals",
 	},
 	{
 		name:  "child: anybody may command a program with capabilities",
-		edits: []edit{{inheriting + "/inherit.go", " == gid && !byFile", " == gid"}},
+		edits: []edit{{inheriting + "/rights.go", " == gid && !byFile", " == gid"}},
 		pkg:   inheriting, test: "TestEquals",
 	},
 	{

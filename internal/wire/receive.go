@@ -191,11 +191,9 @@ func (r *Receiver) body() error {
 	return nil
 }
 
-// scmPidfd is what the kernel adds to each message of a socket whose former owner
-// has set SO_PASSPIDFD, or sets it yet: they share it.
-const scmPidfd = 4
-
-// take appends the descriptors of a control message.
+// take appends the descriptors of a control message. Those of processes it closes: the
+// kernel adds one to each message of a socket whose former owner has set SO_PASSPIDFD,
+// or sets it yet, as they share it.
 func (m *Message) take(oob []byte) error {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -204,9 +202,9 @@ func (m *Message) take(oob []byte) error {
 	for i := range messages {
 		switch messages[i].Header.Type {
 		case unix.SCM_RIGHTS:
-		case scmPidfd:
+		case unix.SCM_PIDFD:
 			if fd := messages[i].Data; len(fd) >= 4 {
-				_ = unix.Close(int(int32(binary.NativeEndian.Uint32(fd)))) // of a process: nobody asked for it
+				_ = unix.Close(int(int32(binary.NativeEndian.Uint32(fd))))
 			}
 			continue
 		default:
